@@ -1,0 +1,48 @@
+"""The program `edge-sdk`: one small file a command."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from typing import Any
+
+from edge_sdk.errors import EdgeError, MissingExtra
+
+COMMANDS = (
+    "convert", "calibrate", "plan", "build", "deploy", "run", "bench", "eval", "compare",
+    "inspect", "doctor", "dataset", "train",
+)  # fmt: skip
+
+
+def main() -> None:
+    """Run the command line; print a user's mistake in one sentence and exit with status 2."""
+    try:
+        application()()
+    except EdgeError as error:
+        print(f"edge-sdk: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("edge-sdk: interrupted.", file=sys.stderr)
+        sys.exit(130)
+
+
+def application() -> Any:
+    """Return the typer application with every command that this installation has."""
+    try:
+        import typer
+    except ImportError as error:
+        raise MissingExtra("typer", "cli", "The command line") from error
+    app = typer.Typer(
+        name="edge-sdk",
+        help="From a detector checkpoint to an INT8 engine that streams camera frames.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
+    for name in COMMANDS:
+        if importlib.util.find_spec(f"edge_sdk.cli.{name}") is None:  # TEMPORARY while the house is built
+            continue
+        module = importlib.import_module(f"edge_sdk.cli.{name}")
+        app.command(name)(getattr(module, name))
+    return app

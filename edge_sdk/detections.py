@@ -1,0 +1,99 @@
+"""The result of a detector on one frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_sdk.errors import MissingExtra
+
+if TYPE_CHECKING:
+    import supervision
+
+
+class Detection(NamedTuple):
+    """One object: box as (x1, y1, x2, y2) in pixels of the frame, score in 0..1."""
+
+    box: tuple[float, float, float, float]
+    score: float
+    class_id: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Detections:
+    """The objects of one frame, by falling score.
+
+    Attributes
+    ----------
+    boxes : float32 [N, 4], x1, y1, x2, y2 in pixels of the frame, clipped to it.
+    scores : float32 [N], 0..1.
+    class_ids : int32 [N], indices into `names`.
+    names : the names of all classes of the model.
+    """
+
+    boxes: npt.NDArray[np.float32]
+    scores: npt.NDArray[np.float32]
+    class_ids: npt.NDArray[np.int32]
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __iter__(self) -> Iterator[Detection]:
+        for box, score, class_id in zip(
+            self.boxes.tolist(), self.scores.tolist(), self.class_ids.tolist(), strict=True
+        ):
+            yield Detection(tuple(box), score, class_id, self.names[class_id])
+
+    def above(self, score: float) -> Detections:
+        """Return the detections that score at least `score`."""
+        keep = self.scores >= score
+        return Detections(self.boxes[keep], self.scores[keep], self.class_ids[keep], self.names)
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Return plain values, ready for JSON."""
+        return [
+            {
+                "box": [round(value, 2) for value in detection.box],
+                "score": round(detection.score, 4),
+                "class_id": detection.class_id,
+                "name": detection.name,
+            }
+            for detection in self
+        ]
+
+    def draw(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Draw boxes and labels onto a BGR image [H, W, 3], in place, and return it.
+
+        Raises
+        ------
+        MissingExtra
+            If OpenCV is not installed.
+        """
+        from edge_sdk.drawing import draw
+
+        return draw(image, self)
+
+    def to_supervision(self) -> supervision.Detections:
+        """Return the same as `supervision.Detections`.
+
+        Raises
+        ------
+        MissingExtra
+            If supervision is not installed.
+        """
+        try:
+            import supervision
+        except ImportError as error:
+            raise MissingExtra("supervision", "supervision", "Detections.to_supervision") from error
+        return supervision.Detections(
+            xyxy=self.boxes,
+            confidence=self.scores,
+            class_id=self.class_ids.astype(int),
+            data={"class_name": np.array([self.names[i] for i in self.class_ids])},
+        )

@@ -1,0 +1,58 @@
+"""One distribution: the package edge_sdk and its one compiled extension."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, find_packages, setup
+
+HERE = Path(__file__).parent
+KERNELS = Path("edge_sdk/runtime/kernels")
+
+CLI = ["typer>=0.12", "rich>=13", "PyYAML>=6"]
+OPENCV = ["opencv-python-headless>=4.8"]
+ONNX = ["onnx>=1.17", "onnx-graphsurgeon>=0.5.6", "onnxruntime>=1.20", "PyYAML>=6"]
+EVALUATION = ["faster-coco-eval>=1.6", "polygraphy>=0.49.20", "matplotlib>=3.8"]
+CONVERT = [*CLI, *OPENCV, *ONNX, *EVALUATION]
+EXTRAS = {
+    "cli": CLI,
+    "camera": OPENCV,
+    "openvino": ["openvino>=2024.6"],
+    "onnxruntime": ["onnxruntime>=1.20"],
+    "supervision": ["supervision>=0.22"],
+    "convert": CONVERT,
+    "train": [*CONVERT, "torch>=2.4", "safetensors>=0.4", "onnxscript>=0.1"],
+}
+EXTRAS["dev"] = [
+    *EXTRAS["train"], *EXTRAS["openvino"],
+    "build", "cython>=3.1", "hypothesis", "mypy", "pytest", "ruff", "types-PyYAML",
+]  # fmt: skip
+
+kernels = Extension(
+    "edge_sdk.runtime.kernels._kernels",
+    sources=[str(KERNELS / "_kernels.pyx"), *map(str, sorted(KERNELS.glob("*.c")))],
+    depends=[str(path) for path in sorted(KERNELS.glob("*.h"))],
+    include_dirs=[str(KERNELS)],
+    extra_compile_args=["-O3", "-std=c11", "-fno-math-errno", "-ffp-contract=off"],
+)
+
+setup(
+    name="edge-sdk",
+    version="0.1.0",
+    description="From a QARepVGG-type detector to a hybrid-INT8 engine that streams camera frames.",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.10",
+    packages=find_packages(include=["edge_sdk", "edge_sdk.*"]),
+    package_data={
+        "edge_sdk": ["py.typed"],
+        "edge_sdk.runtime.kernels": ["*.h", "*.pyx", "*.pyi"],
+    },
+    ext_modules=cythonize([kernels], language_level=3),
+    install_requires=["numpy>=1.26"],
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["edge-sdk = edge_sdk.cli:main"]},
+)
