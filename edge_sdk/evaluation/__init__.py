@@ -1,1 +1,1 @@
-"""TBD."""
+"""Accuracy, speed, and where two graphs differ."""
