@@ -1,0 +1,228 @@
+"""From a frame to its detections."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_sdk.bundle import Bundle
+from edge_sdk.detections import Detections
+from edge_sdk.errors import EdgeError
+from edge_sdk.head_spec import HeadSpec
+from edge_sdk.runtime.backends import Engine, open_engine, preferred_target
+from edge_sdk.runtime.letterbox import Letterbox
+from edge_sdk.runtime.postprocess import Postprocessor
+
+
+class StageTimes(NamedTuple):
+    """How long the stages of one frame took, in seconds."""
+
+    letterbox: float
+    inference: float
+    postprocess: float
+
+    @property
+    def total(self) -> float:
+        """From frame to detections."""
+        return sum(self)
+
+
+class Detector:
+    """An engine with everything around it: a frame in, `Detections` out.
+
+    Any number of threads may call one detector; they share its engine, and each call has
+    buffers of its own, kept for later calls. `close` waits for calls under way.
+
+    Parameters
+    ----------
+    path : a bundle (`NAME.edge` or `NAME.edge.zip`), or a float `.onnx` file that
+        `edge-sdk convert` wrote.
+    target : the engine to use; None takes the best one that is installed.
+    threads : that one inference may use; None leaves the choice to the engine.
+    score : the lowest score of a detection, 0..1.
+    iou : the overlap above which the lower of two boxes is dropped, 0..1.
+    class_agnostic : let boxes of different classes suppress each other.
+    multi_label : let one anchor report several classes.
+    max_candidates, max_detections : the most boxes before and after suppression.
+
+    Raises
+    ------
+    EdgeError
+        If the file cannot be used, or has no engine for the target.
+    MissingExtra
+        If the target's package is not installed.
+
+    Examples
+    --------
+    >>> with Detector("street.edge") as detector:  # doctest: +SKIP
+    ...     for box, score, class_id, name in detector(frame):
+    ...         print(name, score, box)
+    """
+
+    def __init__(
+        self, path: Path | str, *, target: str | None = None, threads: int | None = None,
+        score: float = 0.25, iou: float = 0.7, class_agnostic: bool = False,
+        multi_label: bool = True, max_candidates: int = 1000, max_detections: int = 300,
+    ) -> None:  # fmt: skip
+        settings = {
+            "score": score, "iou": iou, "class_agnostic": class_agnostic,
+            "multi_label": multi_label, "max_candidates": max_candidates,
+            "max_detections": max_detections,
+        }  # fmt: skip
+        if Path(path).suffix == ".onnx":
+            engine = open_engine(path, target or preferred_target(), threads=threads)
+            self._set_up(engine, engine.spec, settings)
+            return
+        bundle = Bundle.open(path)
+        try:
+            target = target or preferred_target(bundle.targets)
+            engine = open_engine(bundle.engine_file(target), target, bundle.head_spec, threads)
+            self._set_up(engine, engine.spec, settings, bundle)
+        except BaseException:
+            bundle.close()
+            raise
+
+    @classmethod
+    def from_engine(cls, engine: Engine, spec: HeadSpec, **settings: Any) -> Detector:
+        """Return a detector around an open engine, which it closes with itself.
+
+        `settings` are those of `Detector` from `score` on.
+        """
+        detector = cls.__new__(cls)
+        detector._set_up(engine, spec, settings)
+        return detector
+
+    def _set_up(
+        self, engine: Engine, spec: HeadSpec, settings: dict[str, Any], bundle: Bundle | None = None
+    ) -> None:
+        self.engine = engine
+        self.spec = spec
+        self._settings = settings
+        self._bundle = bundle
+        self._calm = threading.Condition()
+        self._busy = 0
+        self._closed = False
+        try:
+            self._idle = [self._lane()]
+        except BaseException:
+            engine.close()
+            raise
+
+    def _lane(self) -> _Lane:
+        return _Lane(self.engine, self.spec, Postprocessor(self.spec, **self._settings))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the classes."""
+        return self.spec.class_names
+
+    @property
+    def target(self) -> str:
+        """The target whose engine runs."""
+        return self.engine.target
+
+    def __call__(self, frame: Any) -> Detections:
+        """Detect objects on a frame.
+
+        Parameters
+        ----------
+        frame : BGR uint8 [H, W, 3]: an array, or anything that `numpy.asarray` takes without
+            a copy. Rows may be strided.
+
+        Raises
+        ------
+        EdgeError
+            If the frame has another shape or type, or the detector is closed.
+        """
+        return self.timed(frame)[0]
+
+    def timed(self, frame: Any) -> tuple[Detections, StageTimes]:
+        """Detect as in a plain call, and tell how long each stage took."""
+        image = as_frame(frame)
+        with self._borrowed() as lane:
+            return lane.detect(image)
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[_Lane]:
+        with self._calm:
+            if self._closed:
+                raise EdgeError("This Detector is closed: open another.")
+            self._busy += 1
+            lane = self._idle.pop() if self._idle else None
+        try:
+            lane = lane or self._lane()
+            yield lane
+        finally:
+            with self._calm:
+                self._busy -= 1
+                if lane is not None:
+                    self._idle.append(lane)
+                self._calm.notify_all()
+
+    def close(self) -> None:
+        """Wait for the calls under way, then let go of the engine; a second time does nothing."""
+        with self._calm:
+            self._closed = True
+            self._calm.wait_for(lambda: self._busy == 0)
+            self._idle.clear()
+        self.engine.close()
+        if self._bundle is not None:
+            self._bundle.close()
+
+    def __enter__(self) -> Detector:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class _Lane:
+    """The buffers of one call."""
+
+    def __init__(self, engine: Engine, spec: HeadSpec, postprocessor: Postprocessor) -> None:
+        self._letterbox = Letterbox(spec.preprocessing, spec.input_size)
+        self._worker = engine.worker()
+        self._postprocessor = postprocessor
+
+    def detect(self, image: npt.NDArray[np.uint8]) -> tuple[Detections, StageTimes]:
+        start = perf_counter()
+        placement = self._letterbox(image, self._worker.input[0])
+        placed = perf_counter()
+        outputs = [output[0] for output in self._worker()]
+        inferred = perf_counter()
+        height, width = image.shape[:2]
+        detections = self._postprocessor(outputs, placement, (height, width))
+        done = perf_counter()
+        return detections, StageTimes(placed - start, inferred - placed, done - inferred)
+
+
+def as_frame(frame: Any) -> npt.NDArray[np.uint8]:
+    """Return a frame as an array, without a copy where its pixels lie side by side.
+
+    Raises
+    ------
+    EdgeError
+        If it is not uint8 [H, W, 3].
+    """
+    image = np.asarray(frame)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise EdgeError(
+            f"A frame must be BGR uint8 [height, width, 3]; this one is {image.dtype} "
+            f"{list(image.shape)}."
+        )
+    if image.strides[2] != 1 or image.strides[1] != 3 or image.strides[0] < 3 * image.shape[1]:
+        return np.ascontiguousarray(image)
+    return image
