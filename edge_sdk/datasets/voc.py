@@ -1,0 +1,139 @@
+"""Pascal VOC data sets: Annotations/*.xml, JPEGImages, and splits in ImageSets/Main.
+
+Corners are pixels counted from 1 and inclusive, so that x1, y1 = xmin - 1, ymin - 1. The class
+names are those of a labels.txt (one a line) in the folder where there is one, else all names
+of all annotations in alphabetical order, so that every split has the same.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from pathlib import Path
+
+from edge_sdk.datasets.boxes import clip_box, numbers, sentences
+from edge_sdk.datasets.image_size import image_size
+from edge_sdk.datasets.sample import Dataset, FileSample, Labels
+from edge_sdk.datasets.splits import find_split
+from edge_sdk.errors import EdgeError
+
+UNLABELLED = "images have no annotation: taken as images without objects"
+
+
+def is_voc(folder: Path) -> bool:
+    """Whether a folder is a Pascal VOC tree."""
+    return (folder / "Annotations").is_dir()
+
+
+def open_voc(folder: Path, split: str) -> Dataset:
+    """Open a split of a Pascal VOC tree.
+
+    Raises
+    ------
+    EdgeError
+        If an annotation is malformed, or an image of the split is missing; the file is named.
+    """
+    files = {path.stem: path for path in (folder / "ImageSets" / "Main").glob("*.txt")}
+    # Lists a class (dog_train.txt) say which images hold it; they are no splits.
+    splits = {name: path for name, path in files.items() if "_" not in name}
+    found = find_split(split, splits, folder)
+    trees = {path.stem: _tree(path) for path in sorted((folder / "Annotations").glob("*.xml"))}
+    names = _names(folder, trees)
+    images = _images(folder)
+    remarks: Counter[str] = Counter()
+    samples = []
+    for line in splits[found].read_text(encoding="utf-8").splitlines():
+        if not line.strip():
+            continue
+        stem = line.split()[0]
+        if stem not in images:
+            raise EdgeError(f"{splits[found]} lists {stem}, which is not in JPEGImages.")
+        if stem not in trees:
+            remarks[UNLABELLED] += 1
+        labels = _labels(folder, stem, trees.get(stem), images[stem], names, remarks)
+        samples.append(FileSample(images[stem], labels))
+    if not samples:
+        raise EdgeError(f"{splits[found]} lists no image.")
+    return Dataset(names, samples, str(folder), found, sentences(remarks))
+
+
+def _tree(path: Path) -> ElementTree.Element:
+    try:
+        return ElementTree.parse(path).getroot()
+    except (OSError, ElementTree.ParseError) as error:
+        raise EdgeError(f"{path} cannot be read as XML ({error}).") from error
+
+
+def _names(folder: Path, trees: dict[str, ElementTree.Element]) -> tuple[str, ...]:
+    for name in ("labels.txt", "classes.txt"):
+        if (folder / name).is_file():
+            lines = (folder / name).read_text(encoding="utf-8").splitlines()
+            return tuple(line.strip() for line in lines if line.strip())
+    found = {_name(item) for tree in trees.values() for item in tree.iter("object")}
+    if not found:
+        raise EdgeError(f"{folder / 'Annotations'} names no object.")
+    return tuple(sorted(found))
+
+
+def _name(item: ElementTree.Element) -> str:
+    return (item.findtext("name") or "").strip()
+
+
+def _images(folder: Path) -> dict[str, Path]:
+    from edge_sdk.calibration.images import list_images
+
+    place = folder / "JPEGImages"
+    if not place.is_dir():
+        raise EdgeError(f"{folder} has Annotations, but no folder JPEGImages.")
+    return {path.stem: path for path in list_images(place)}
+
+
+def _labels(
+    folder: Path,
+    stem: str,
+    tree: ElementTree.Element | None,
+    image: Path,
+    names: tuple[str, ...],
+    remarks: Counter[str],
+) -> Labels:
+    if tree is None:
+        return Labels.of([], [])
+    path = folder / "Annotations" / f"{stem}.xml"
+    size = image_size(image)
+    _check_size(path, tree, image, size)
+    corners = []
+    boxes, class_ids, difficult = [], [], []
+    for index, item in enumerate(tree.iter("object")):
+        where = f"{path}, object {index + 1}"
+        if _name(item) not in names:
+            raise EdgeError(f"{where}: class {_name(item)!r} is not one of {', '.join(names)}.")
+        x1, y1, x2, y2 = _corners(item, where)
+        corners += [x1, y1, x2, y2]
+        box = clip_box((x1 - 1, y1 - 1, x2, y2), size, remarks)
+        if box:
+            boxes.append(box)
+            class_ids.append(names.index(_name(item)))
+            difficult.append((item.findtext("difficult") or "0").strip() == "1")
+    if corners and max(corners) <= 1:
+        raise EdgeError(f"{path}: all boxes lie between 0 and 1; VOC boxes are in pixels.")
+    return Labels.of(boxes, class_ids, None, difficult)
+
+
+def _corners(item: ElementTree.Element, where: str) -> list[float]:
+    fields = [item.findtext(f"bndbox/{name}") for name in ("xmin", "ymin", "xmax", "ymax")]
+    if None in fields:
+        raise EdgeError(f"{where}: no bndbox with xmin, ymin, xmax and ymax.")
+    x1, y1, x2, y2 = numbers(fields, where)
+    if x2 < x1 or y2 < y1:
+        raise EdgeError(f"{where}: an inverted box, from {x1:g}, {y1:g} to {x2:g}, {y2:g}.")
+    return [x1, y1, x2, y2]
+
+
+def _check_size(path: Path, tree: ElementTree.Element, image: Path, size: tuple[int, int]) -> None:
+    stated = (tree.findtext("size/height") or "0", tree.findtext("size/width") or "0")
+    height, width = (int(value) for value in numbers(stated, f"{path}, size"))
+    if height and width and (height, width) != size:
+        raise EdgeError(
+            f"{path} says {width} x {height} pixels, but {image} has {size[1]} x {size[0]}: the "
+            "labels are not of this image."
+        )
