@@ -130,8 +130,8 @@ class RepBlock(nn.Module):
             y = y + self.branch_average(x)
         if self.branches.post_bn:
             y = self.post_bn(y)
-        y = self.act(y)
-        return y
+        activated: Tensor = self.act(y)
+        return activated
 
     def _side(self, x: Tensor) -> Tensor:
         """The 1x1 and the identity branch as they are defined."""

@@ -88,19 +88,31 @@ class Backbone(nn.Module):
 
     def __init__(self, record: Record, branches: Branches) -> None:
         super().__init__()
-        self.stem = nn.Module()
-        self.stem.conv = RepBlock(3, record.stem, 2, branches=branches)
-        cin = record.stem
-        for number, stage in enumerate(record.backbone, start=1):
-            self.add_module(f"stage{number}", BackboneStage(cin, stage, branches))
-            cin = stage.channels
-        self.context_module = SPP(cin)
+        self.stem = Stem(record.stem, branches)
+        first, second, third, last = record.backbone
+        self.stage1 = BackboneStage(record.stem, first, branches)
+        self.stage2 = BackboneStage(first.channels, second, branches)
+        self.stage3 = BackboneStage(second.channels, third, branches)
+        self.stage4 = BackboneStage(third.channels, last, branches)
+        self.context_module = SPP(last.channels)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        c2 = self.stage1(self.stem.conv(x))
+        c2 = self.stage1(self.stem(x))
         c3 = self.stage2(c2)
         c4 = self.stage3(c3)
         return c2, c3, c4, self.context_module(self.stage4(c4))
+
+
+class Stem(nn.Module):
+    """A block of stride 2 on the image."""
+
+    def __init__(self, cout: int, branches: Branches) -> None:
+        super().__init__()
+        self.conv = RepBlock(3, cout, 2, branches=branches)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.conv(x)
+        return y
 
 
 class BackboneStage(nn.Module):
