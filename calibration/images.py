@@ -1,0 +1,147 @@
+"""Finding pictures and reading them, whatever a folder of a user's own images holds."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_sdk.errors import EdgeError, MissingExtra
+
+SUFFIXES = frozenset(
+    (
+        ".avif", ".bmp", ".dib", ".gif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm",
+        ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp",
+    )
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image that may be read.
+
+    Attributes
+    ----------
+    name : for messages: the path, or the address and number of a rendered frame.
+    digest : returns the SHA-256 of its content, in hexadecimal; raises EdgeError if unreadable.
+    read : returns BGR uint8 [h, w, 3]; raises EdgeError if it is no image.
+    """
+
+    name: str
+    digest: Callable[[], str]
+    read: Callable[[], npt.NDArray[np.uint8]]
+
+
+def list_images(source: Path | str) -> list[Path]:
+    """Return the image files of a folder (with all below it), of a glob, or the one file named.
+
+    They are sorted by path; files and folders whose name begins with a dot are left out.
+
+    Raises
+    ------
+    EdgeError
+        If nothing is there, or no image among it.
+    """
+    path = Path(source)
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        found = [file for file in path.rglob("*") if _is_image(file.relative_to(path), file)]
+    elif glob.has_magic(str(source)):
+        hits = map(Path, glob.glob(str(source), recursive=True))
+        found = [file for file in hits if _is_image(Path(file.name), file)]
+    else:
+        raise EdgeError(f"{source} does not exist: give a folder of images, a pattern or a file.")
+    if not found:
+        raise EdgeError(f"There is no image in {source}: looked for {', '.join(sorted(SUFFIXES))}.")
+    return sorted(found)
+
+
+def read_image(path: Path | str) -> npt.NDArray[np.uint8]:
+    """Read an image file as BGR uint8 [h, w, 3].
+
+    Grey images get three equal channels, 16-bit ones keep their high byte, CMYK is converted,
+    the orientation of EXIF is applied, an alpha channel is dropped (as the loaders that
+    detectors are trained with do). Of an animation, the first frame.
+
+    Raises
+    ------
+    EdgeError
+        If the file cannot be opened, is truncated or corrupt, or is not an image.
+    """
+    try:
+        import cv2
+    except ImportError as error:
+        raise MissingExtra("opencv-python-headless", "camera", "Reading images") from error
+    # From memory, not by cv2.imread: imread fills the rest of a truncated JPEG with grey.
+    data = np.frombuffer(_content(path), np.uint8)
+    with _quiet():
+        try:
+            image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        except cv2.error:
+            image = None
+    if image is None:
+        what = "is empty" if not data.size else "is corrupt, truncated or not an image"
+        raise EdgeError(f"{path} {what}: replace or remove it.")
+    return image
+
+
+def pictures(source: Path | str, limit: int) -> list[Picture]:
+    """Return at most `limit` pictures of a source, spread evenly over it.
+
+    Parameters
+    ----------
+    source : a folder, a glob, a file, or `test://street?...` for frames of the test camera, one
+        for each second of the drive (its split is `calibration` unless it says otherwise).
+    limit : at least 1.
+
+    Raises
+    ------
+    EdgeError
+        If the source holds no image.
+    """
+    if limit < 1:
+        raise EdgeError(f"The number of images must be at least 1, not {limit}.")
+    if str(source).startswith("test://"):
+        return _frames(str(source), limit)
+    paths = list_images(source)
+    count = min(limit, len(paths))
+    spread = [paths[index * len(paths) // count] for index in range(count)]
+    return [
+        Picture(str(path), partial(_digest, path), partial(read_image, path)) for path in spread
+    ]
+
+
+def _is_image(relative: Path, file: Path) -> bool:
+    hidden = any(part.startswith(".") for part in relative.parts)
+    return file.suffix.lower() in SUFFIXES and not hidden and file.is_file()
+
+
+def _content(path: Path | str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise EdgeError(f"Cannot read {path}: {error.strerror}.") from error
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(_content(path)).hexdigest()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep OpenCV's own remarks on bad files off the terminal: ours name the file."""
+    from cv2.utils import logging
+
+    level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        logging.setLogLevel(level)

@@ -1,0 +1,148 @@
+"""From a histogram to one step of the 8-bit grid.
+
+Every method looks at magnitudes, since the grid is symmetric around 0 (signed, -127..127) or
+its non-negative half (0..127), and leaves exact zeros out, since every grid holds them.
+
+max         the largest magnitude is the last step: nothing is clipped.
+percentile  99.99 % of the magnitudes are below the last step.
+entropy     the clipped distribution P loses least information when its bins are merged into
+            the 128 levels of the grid and spread out again as Q: least KL(P || Q).
+mse         the least squared error of rounding and clipping on the actual grid. Within a bin
+            the density is taken as even, so the error is an integral: with
+            k = min(round(x / s), 127) and r = x - k s,
+            F(x) = integral of e(u)^2 from 0 to x = k s^3 / 12 + r^3 / 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_sdk.calibration.observers import BINS, Histogram
+from edge_sdk.errors import EdgeError
+from edge_sdk.quantization_table import STEPS
+
+Method = Literal["mse", "max", "percentile", "entropy"]
+
+PERCENTILE = 0.9999
+_LEVELS = STEPS + 1
+_ENTROPY_STRIDE = 8
+"""Bins between the ranges that the entropy method tries."""
+_ABSENT = 1e-9
+"""What Q is taken to hold where it is empty and P is not, so that the divergence is finite."""
+
+_Counts = npt.NDArray[np.float64]
+_Rule = Callable[[_Counts, Histogram], float]
+
+
+def grid_step(histogram: Histogram, method: str) -> float:
+    """Return the real value of one step of the 8-bit grid.
+
+    Parameters
+    ----------
+    histogram : of the values to be quantized; where all of them are 0 the step is 1.0.
+    method : "mse", "max", "percentile" or "entropy".
+
+    Raises
+    ------
+    EdgeError
+        If there is no such method.
+    """
+    if method not in _RULES:
+        raise EdgeError(f"There is no range method {method!r}: use one of {', '.join(_RULES)}.")
+    if histogram.is_dead:
+        return 1.0
+    return _RULES[method](_nonzero(histogram), histogram) / STEPS
+
+
+def squared_error(histogram: Histogram, step: float) -> float:
+    """Return the expected sum of squared errors of all values on the grid of that step."""
+    return float(_squared_errors(_nonzero(histogram), histogram, np.array([step]))[0])
+
+
+def energy(histogram: Histogram) -> float:
+    """Return the expected sum of the squares of all values."""
+    edges = _edges(histogram)
+    return float(_nonzero(histogram) @ (np.diff(edges**3) / (3 * np.diff(edges))))
+
+
+def _max(counts: _Counts, histogram: Histogram) -> float:
+    return histogram.largest
+
+
+def _percentile(counts: _Counts, histogram: Histogram) -> float:
+    edges = _edges(histogram)
+    below = np.concatenate([[0.0], np.cumsum(counts)])
+    return float(np.interp(PERCENTILE * below[-1], below, edges))
+
+
+def _entropy(counts: _Counts, histogram: Histogram) -> float:
+    edges = _edges(histogram)
+    tries = np.arange(counts.size, _LEVELS - 1, -_ENTROPY_STRIDE)
+    divergences = [_divergence(counts, int(bins)) for bins in tries]
+    return float(edges[tries[int(np.argmin(divergences))]])
+
+
+def _divergence(counts: _Counts, bins: int) -> float:
+    """Return KL(P || Q) of clipping behind `bins` bins; P has what is clipped in its last one."""
+    kept = counts[:bins]
+    clipped = kept.copy()
+    clipped[-1] += counts[bins:].sum()
+    starts = np.arange(_LEVELS) * bins // _LEVELS
+    lengths = np.diff(np.append(starts, bins))
+    occupied = np.add.reduceat((kept > 0).astype(np.float64), starts)
+    level = np.add.reduceat(kept, starts) / np.maximum(occupied, 1)
+    spread = np.where(kept > 0, np.repeat(level, lengths), 0.0)
+    here = clipped > 0
+    p = clipped[here] / clipped.sum()
+    q = spread[here] / max(spread.sum(), 1.0)
+    return float(p @ np.log(p / np.maximum(q, _ABSENT)))
+
+
+def _mse(counts: _Counts, histogram: Histogram) -> float:
+    coarse = histogram.largest * 2.0 ** (-np.arange(72) / 8)
+    best = _least(counts, histogram, coarse)
+    fine = np.linspace(coarse[best] * 2**-0.125, min(coarse[best] * 2**0.125, coarse[0]), 65)
+    return float(fine[_least(counts, histogram, fine)])
+
+
+def _least(counts: _Counts, histogram: Histogram, limits: _Counts) -> int:
+    return int(np.argmin(_squared_errors(counts, histogram, limits / STEPS)))
+
+
+def _squared_errors(counts: _Counts, histogram: Histogram, steps: _Counts) -> _Counts:
+    """Return for each step the sum of squared errors (the module's F, bin by bin)."""
+    edges = _edges(histogram)
+    step = steps[:, None]
+    level = np.minimum(np.rint(edges / step), STEPS)
+    integral = level * step**3 / 12 + (edges - level * step) ** 3 / 3
+    return np.diff(integral, axis=1) @ (counts / np.diff(edges))
+
+
+def _nonzero(histogram: Histogram) -> _Counts:
+    """Return the counts of magnitudes up to the last occupied bin, without the exact zeros."""
+    counts = histogram.magnitudes().astype(np.float64)
+    counts[0] -= histogram.zeros
+    return counts[: _bins(histogram)]
+
+
+def _edges(histogram: Histogram) -> _Counts:
+    """Return the borders of those bins; the last one ends at the largest magnitude."""
+    edges = np.arange(_bins(histogram) + 1) * histogram.width
+    edges[-1] = max(histogram.largest, edges[-2] + histogram.width / 1024)  # never empty
+    return edges
+
+
+def _bins(histogram: Histogram) -> int:
+    return min(int(histogram.largest / histogram.width) + 1, BINS)
+
+
+_RULES: dict[str, _Rule] = {
+    "mse": _mse,
+    "max": _max,
+    "percentile": _percentile,
+    "entropy": _entropy,
+}
