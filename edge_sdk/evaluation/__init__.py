@@ -1,5 +1,11 @@
 """Accuracy, speed, and where two graphs differ."""
 
 from edge_sdk.evaluation.accuracy import Accuracy, ClassAccuracy, mean_average_precision
+from edge_sdk.evaluation.bootstrap import Difference, paired_difference
+from edge_sdk.evaluation.evaluate import EVALUATION, evaluate, predict
+from edge_sdk.evaluation.matching import match
 
-__all__ = ["Accuracy", "ClassAccuracy", "mean_average_precision"]
+__all__ = [
+    "EVALUATION", "Accuracy", "ClassAccuracy", "Difference",
+    "evaluate", "match", "mean_average_precision", "paired_difference", "predict",
+]  # fmt: skip

@@ -41,6 +41,7 @@ class Accuracy:
     small, medium, large : `map` of objects below 32 x 32 pixels, up to 96 x 96, and above.
     per_class : by class name.
     images, objects : how many were evaluated.
+    remarks : sentences on labels that were mended and classes that did not match.
     """
 
     map: float | None
@@ -52,6 +53,7 @@ class Accuracy:
     per_class: dict[str, ClassAccuracy]
     images: int
     objects: int
+    remarks: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
