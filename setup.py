@@ -1,4 +1,4 @@
-"""One distribution: the package edge_sdk and its one compiled extension."""
+"""One distribution: the package edge_sdk and its two compiled extensions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from setuptools import Extension, find_packages, setup
 
 HERE = Path(__file__).parent
 KERNELS = Path("edge_sdk/runtime/kernels")
+STREET = Path("edge_sdk/runtime/sources/street")
 
 CLI = ["typer>=0.12", "rich>=13", "PyYAML>=6"]
 OPENCV = ["opencv-python-headless>=4.8"]
@@ -31,9 +32,20 @@ EXTRAS["dev"] = [
 
 kernels = Extension(
     "edge_sdk.runtime.kernels._kernels",
-    sources=[str(KERNELS / "_kernels.pyx"), *map(str, sorted(KERNELS.glob("*.c")))],
+    sources=[
+        str(KERNELS / "_kernels.pyx"),
+        *(str(path) for path in sorted(KERNELS.glob("*.c")) if path.stem != "_kernels"),
+    ],
     depends=[str(path) for path in sorted(KERNELS.glob("*.h"))],
     include_dirs=[str(KERNELS)],
+    extra_compile_args=["-O3", "-std=c11", "-fno-math-errno", "-ffp-contract=off"],
+)
+
+street = Extension(
+    "edge_sdk.runtime.sources.street._raster",
+    sources=[str(STREET / "_raster.pyx"), str(STREET / "raster.c")],
+    depends=[str(STREET / "raster.h")],
+    include_dirs=[str(STREET)],
     extra_compile_args=["-O3", "-std=c11", "-fno-math-errno", "-ffp-contract=off"],
 )
 
@@ -49,9 +61,9 @@ setup(
     packages=find_packages(include=["edge_sdk", "edge_sdk.*"]),
     package_data={
         "edge_sdk": ["py.typed"],
-        "edge_sdk.runtime.kernels": ["*.h", "*.pyx", "*.pyi"],
+        "edge_sdk.runtime.kernels": ["*.h", "*.pyx"],
     },
-    ext_modules=cythonize([kernels], language_level=3),
+    ext_modules=cythonize([kernels, street], language_level=3),
     install_requires=["numpy>=1.26"],
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["edge-sdk = edge_sdk.cli:main"]},

@@ -1,1 +1,43 @@
-"""TBD."""
+"""The kernels in C: which instruction set they use, and the objects that run them.
+
+Users want `edge_sdk.runtime.letterbox.Letterbox` and
+`edge_sdk.runtime.postprocess.Postprocessor`, which check what these objects do not.
+"""
+
+from __future__ import annotations
+
+from edge_sdk.errors import EdgeError
+from edge_sdk.runtime.kernels._kernels import (
+    BINS,
+    LEVELS,
+    Letterboxer,
+    Postprocess,
+    choose,
+)
+from edge_sdk.runtime.kernels._kernels import instruction_set as _instruction_set
+
+__all__ = [
+    "BINS", "LEVELS", "Letterboxer", "Postprocess", "instruction_set", "set_instruction_set",
+]  # fmt: skip
+
+
+def instruction_set() -> str:
+    """Name the instruction set that the kernels use: portable, avx2, avx512 or neon."""
+    return str(_instruction_set())
+
+
+def set_instruction_set(name: str | None) -> None:
+    """Make all kernels of this process use an instruction set; None stands for the best one.
+
+    Results do not depend on it, only speed does.
+
+    Raises
+    ------
+    EdgeError
+        If this machine does not have it.
+    """
+    if not choose(name):
+        raise EdgeError(
+            f"This machine cannot run the instruction set {name!r}: choose 'portable', or None "
+            f"for the best one (now {instruction_set()!r})."
+        )

@@ -1,0 +1,66 @@
+/* Which instruction set runs: the best one of this machine, unless one is asked for. */
+#include "instruction_sets.h"
+
+#include <stdatomic.h>
+
+#include "portable.h"
+
+static void resample_row(const uint8_t *row, size_t readable, const int32_t *offsets,
+                         const int16_t *weights, int columns, int pitch, int16_t *planes)
+{
+    (void)readable;
+    portable_resample_columns(row, offsets, weights, 0, columns, pitch, planes);
+}
+
+DEFINE_PORTABLE_LOOPS()
+
+static const instruction_set portable = {"portable", resample_row, PORTABLE_LOOPS};
+
+/* Best first. */
+static const instruction_set *const known[] = {
+#if defined(__x86_64__)
+    &instruction_set_avx512,
+    &instruction_set_avx2,
+#elif defined(__aarch64__)
+    &instruction_set_neon,
+#endif
+    &portable,
+};
+
+static int supported(const instruction_set *set)
+{
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    const int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                     __builtin_cpu_supports("bmi2");
+    if (set == &instruction_set_avx2)
+        return avx2;
+    if (set == &instruction_set_avx512)
+        return avx2 && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vbmi");
+#endif
+    (void)set;
+    return 1;
+}
+
+static _Atomic(const instruction_set *) chosen;
+
+int kernels_choose(const char *name)
+{
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if ((name == NULL || strcmp(name, known[i]->name) == 0) && supported(known[i])) {
+            atomic_store(&chosen, known[i]);
+            return 0;
+        }
+    return -1;
+}
+
+const instruction_set *kernels_instruction_set(void)
+{
+    const instruction_set *set = atomic_load_explicit(&chosen, memory_order_relaxed);
+    if (set == NULL) {
+        kernels_choose(NULL);
+        set = atomic_load(&chosen);
+    }
+    return set;
+}
