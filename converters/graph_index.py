@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -33,13 +32,16 @@ class GraphIndex:
             if node.op_type == "Constant" and node.attribute[0].name == "value":
                 self._initializers[node.output[0]] = node.attribute[0].t
                 continue
+            if node.op_type == "Identity" and node.input[0] in self._initializers:
+                self._initializers[node.output[0]] = self._initializers[node.input[0]]
+                continue
             for name in node.output:
                 self.producers[name] = node
             for name in dict.fromkeys(filter(None, node.input)):
                 self.consumers[name].append(node)
 
     def is_constant(self, name: str) -> bool:
-        """Tell whether a tensor is an initializer or the output of a Constant node."""
+        """Tell whether a tensor is an initializer, a Constant node's output, or a copy of one."""
         return name in self._initializers
 
     def shape(self, name: str) -> tuple[int, ...]:
@@ -56,11 +58,6 @@ class GraphIndex:
             return None
         return float(self.value(name).reshape(-1)[0])
 
-    @cached_property
-    def output_names(self) -> frozenset[str]:
-        """Names of the outputs of the graph."""
-        return frozenset(output.name for output in self.graph.output)
-
 
 def attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
     """Return an attribute's value; text comes as `str`."""
@@ -69,3 +66,17 @@ def attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
             value = onnx.helper.get_attribute_value(entry)
             return value.decode() if isinstance(value, bytes) else value
     return default
+
+
+def drop_unread(graph: onnx.GraphProto) -> None:
+    """Remove the nodes and initializers that no output of the graph depends on."""
+    read = {output.name for output in graph.output}
+    kept: list[onnx.NodeProto] = []
+    for node in reversed(graph.node):
+        if any(name in read for name in node.output):
+            read.update(node.input)
+            kept.append(node)
+    initializers = [tensor for tensor in graph.initializer if tensor.name in read]
+    del graph.node[:], graph.initializer[:]
+    graph.node.extend(reversed(kept))
+    graph.initializer.extend(initializers)

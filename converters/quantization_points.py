@@ -68,7 +68,10 @@ def quantization_points(model: onnx.ModelProto) -> QuantizationPoints:
     tensors = [
         name
         for name in _activations(index)
-        if any(id(node) in leading and _reads(node, name, index) for node in index.consumers[name])
+        if any(
+            node.output[0] in leading and _reads(node, name, index)
+            for node in index.consumers[name]
+        )
         and not is_rescaled(name, index)
     ]
     groups = _scale_groups(index, tensors)
@@ -99,16 +102,16 @@ def is_weighted_layer(node: onnx.NodeProto, index: GraphIndex) -> bool:
     )
 
 
-def leading_nodes(index: GraphIndex) -> set[int]:
-    """Return the ids of the nodes on a way to a weighted layer, those layers included."""
-    leading: set[int] = set()
+def leading_nodes(index: GraphIndex) -> set[str]:
+    """Return the nodes on a way to a weighted layer, those layers included, by first output."""
+    leading: set[str] = set()
     for node in reversed(index.graph.node):
         if is_weighted_layer(node, index) or any(
-            id(reader) in leading and name in data_inputs(reader)
+            reader.output[0] in leading and name in data_inputs(reader)
             for name in node.output
             for reader in index.consumers[name]
         ):
-            leading.add(id(node))
+            leading.add(node.output[0])
     return leading
 
 

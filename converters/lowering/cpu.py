@@ -1,0 +1,120 @@
+"""The form that both CPU engines run fast: uint8 activations, int8 weights, float biases.
+
+The grid of the table has 127 steps on either side of zero. x86 multiplies uint8 by int8, so a
+CPU has 256 integers to spend, and this lowering spends them all over the *same range*: what the
+table clips at 127 steps is clipped here at the same value. With l the least value that the graph
+allows (0 behind ReLU, -0.2785 behind SiLU, none behind a convolution) and s the table's scale,
+
+    low  = max(l, -127 s),  high = 127 s,
+    scale = (high - low) / 255,  zero point = round(-low / scale):
+
+for a non-negative tensor 127 s / 255 with zero point 0. Where nothing is known about the sign,
+the grid of the table stays as it is, shifted to zero point 128.
+
+Biases are float in the file; engines hold them as int32 in steps of scale * weight scale. The
+floor of the weight scales is therefore applied again here, with the CPU's own scale.
+
+Without VNNI, two products of uint8 and int8 are added up in int16, which ends at 32767, below
+2 * 255 * 127. With 7-bit weights they fit: 2 * 255 * 63 = 32130.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+
+from edge_sdk.converters.graph_index import GraphIndex
+from edge_sdk.converters.lowering.qdq import Grid, WeightGrid, insert
+from edge_sdk.converters.quantization_points import (
+    QuantizationPoints,
+    quantization_points,
+    weighted_layers,
+)
+from edge_sdk.errors import EdgeError
+from edge_sdk.quantization_table import STEPS, ActivationScale, QuantizationTable
+
+GRID = "uint8 over the table's range"
+"""How bundles report the grid of their activations."""
+
+_LEVELS = 255
+_SEVEN_BITS = 63
+_BIAS_STEPS = 2.0**30
+
+
+def lower_for_cpu(
+    model: onnx.ModelProto,
+    table: QuantizationTable,
+    layers: frozenset[str],
+    *,
+    seven_bit_weights: bool = False,
+) -> onnx.ModelProto:
+    """Return the model with the named layers in the CPU's form of Q/DQ.
+
+    Parameters
+    ----------
+    model : the float graph, opset 19.
+    table : its quantization table.
+    layers : names of the weighted layers to run in INT8.
+    seven_bit_weights : for CPUs without VNNI.
+
+    Raises
+    ------
+    EdgeError
+        If the table lacks a tensor or a weight of the model.
+    """
+    points = quantization_points(model)
+    entries = _completed(table, points)
+    activations = {
+        name: cpu_grid(entries[name], bound) for name, bound in points.lower_bounds.items()
+    }
+    limit = _SEVEN_BITS if seven_bit_weights else STEPS
+    return insert(model, layers, activations, _weight_grids(model, table, activations, limit))
+
+
+def cpu_grid(entry: ActivationScale, lower_bound: float) -> Grid:
+    """Return the CPU's grid over the range of a table entry."""
+    if entry.signed and lower_bound <= -entry.limit:
+        return Grid(entry.scale, STEPS + 1, np.uint8)
+    low = lower_bound if entry.signed else 0.0
+    scale = (entry.limit - low) / _LEVELS
+    return Grid(scale, round(-low / scale), np.uint8)
+
+
+def _completed(table: QuantizationTable, points: QuantizationPoints) -> dict[str, ActivationScale]:
+    """Return the entries of all points; what a pass put into a scale group takes its scale."""
+    entries = dict(table.activations)
+    for group in points.scale_groups:
+        known = next((entries[name] for name in group if name in entries), None)
+        if known is not None:
+            entries.update({name: known for name in group if name not in entries})
+    missing = [name for name in points.activations if name not in entries]
+    if missing:
+        raise EdgeError(
+            f"The quantization table has no scale for the tensor {missing[0]!r}: calibrate this "
+            "model again."
+        )
+    return entries
+
+
+def _weight_grids(
+    model: onnx.ModelProto,
+    table: QuantizationTable,
+    activations: dict[str, Grid],
+    limit: int,
+) -> dict[str, WeightGrid]:
+    index = GraphIndex(model.graph)
+    grids: dict[str, WeightGrid] = {}
+    for node in weighted_layers(index):
+        entry = table.weights.get(node.input[1])
+        if entry is None:
+            raise EdgeError(
+                f"The quantization table has no scales for the weight {node.input[1]!r}: "
+                "calibrate this model again."
+            )
+        scales = entry.scales * np.float32(STEPS / limit)
+        if len(node.input) > 2 and node.input[2]:
+            bias = np.abs(index.value(node.input[2])).reshape(-1, len(scales)).max(axis=0)
+            floor = bias / (activations[node.input[0]].scale * _BIAS_STEPS)
+            scales = np.maximum(scales, floor.astype(np.float32))
+        grids[node.input[1]] = WeightGrid(entry.axis, scales, limit)
+    return grids

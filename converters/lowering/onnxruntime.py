@@ -1,0 +1,24 @@
+"""ONNX Runtime: the CPU's form, with upsampling as convolutions.
+
+It has no integer kernel for ConvTranspose, but a fast one for 1x1 convolutions.
+"""
+
+from __future__ import annotations
+
+import onnx
+
+from edge_sdk.converters.lowering.cpu import lower_for_cpu
+from edge_sdk.converters.passes.upsample_as_convolution import upsample_as_convolution
+from edge_sdk.quantization_table import QuantizationTable
+
+
+def lower(
+    model: onnx.ModelProto,
+    table: QuantizationTable,
+    layers: frozenset[str],
+    *,
+    seven_bit_weights: bool = False,
+) -> onnx.ModelProto:
+    """Return the Q/DQ graph for ONNX Runtime; see `lower_for_cpu`."""
+    model, table = upsample_as_convolution(model, table)
+    return lower_for_cpu(model, table, layers, seven_bit_weights=seven_bit_weights)

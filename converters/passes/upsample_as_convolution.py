@@ -1,0 +1,126 @@
+"""ConvTranspose with a 2x2 kernel and stride 2, as a 1x1 convolution and moved pixels.
+
+With stride 2 and a 2x2 kernel, each input pixel makes its own 2x2 block of output pixels:
+
+    y[d, 2h + i, 2w + j] = b[d] + sum_c W[c, d, i, j] x[c, h, w].
+
+That is a 1x1 convolution to 4 D channels, row (2 i + j) D + d = W[:, d, i, j], whose channels
+become pixels. The arithmetic is the same, term by term; the scale of output channel d serves its
+four rows. The move is written channels-last, where whole runs of D values move at once: engines
+that run convolutions channels-last cancel the outer transpositions against their own. (As
+DepthToSpace it takes ONNX Runtime four times as long.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper, shape_inference
+
+from edge_sdk.converters.graph_index import GraphIndex, attribute, drop_unread
+from edge_sdk.quantization_table import QuantizationTable, WeightScale
+
+
+def upsample_as_convolution(
+    model: onnx.ModelProto, table: QuantizationTable
+) -> tuple[onnx.ModelProto, QuantizationTable]:
+    """Return copies of model and table with every such ConvTranspose rewritten.
+
+    Layers keep their names, tensors theirs. Inputs of unknown height or width are left alone.
+    """
+    rewritten = onnx.ModelProto()
+    rewritten.CopyFrom(model)
+    graph = rewritten.graph
+    index = GraphIndex(graph)
+    sizes = _sizes(model)
+    weights = dict(table.weights)
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.node:
+        size = sizes.get(node.input[0])
+        if size is None or not _doubles(node, index):
+            nodes.append(node)
+            continue
+        weight = index.value(node.input[1])
+        scales = weights[node.input[1]].scales
+        layer = helper.make_node(
+            "Conv",
+            [node.input[0], _as_rows(node.input[1])],
+            [f"{node.output[0]}.rows"],
+            node.name,
+            kernel_shape=[1, 1],
+        )
+        weights[layer.input[1]] = WeightScale(0, np.tile(scales, 4))
+        rows = weight.transpose(2, 3, 1, 0).reshape(-1, len(weight), 1, 1)
+        _add(graph, layer.input[1], rows)
+        if len(node.input) > 2 and node.input[2]:
+            layer.input.append(_as_rows(node.input[2]))
+            _add(graph, layer.input[2], np.tile(index.value(node.input[2]), 4))
+        nodes.append(layer)
+        nodes.extend(_rows_to_pixels(graph, node, weight.shape[1], size))
+    del graph.node[:]
+    graph.node.extend(nodes)
+    drop_unread(graph)
+    return rewritten, replace(table, weights=weights)
+
+
+def _doubles(node: onnx.NodeProto, index: GraphIndex) -> bool:
+    """Tell whether a node is a ConvTranspose that makes 2x2 pixels of each pixel."""
+    return (
+        node.op_type == "ConvTranspose"
+        and index.is_constant(node.input[1])
+        and index.shape(node.input[1])[2:] == (2, 2)
+        and list(attribute(node, "strides", [1, 1])) == [2, 2]
+        and not any(attribute(node, "pads", [0]))
+        and not any(attribute(node, "output_padding", [0]))
+        and not any(attribute(node, "output_shape", [0]))
+        and attribute(node, "auto_pad", "NOTSET") == "NOTSET"
+        and attribute(node, "group", 1) == 1
+    )
+
+
+def _rows_to_pixels(
+    graph: onnx.GraphProto, node: onnx.NodeProto, channels: int, size: tuple[int, int]
+) -> Iterator[onnx.NodeProto]:
+    """[B, 4 D, H, W] -> [B, H, W, 2, 2, D] -> [B, H, 2, W, 2, D] -> [B, D, 2 H, 2 W]."""
+    height, width = size
+    name = node.output[0]
+    steps: list[tuple[str, list[int]]] = [
+        ("Transpose", [0, 2, 3, 1]),
+        ("Reshape", [-1, height, width, 2, 2, channels]),
+        ("Transpose", [0, 1, 3, 2, 4, 5]),
+        ("Reshape", [-1, 2 * height, 2 * width, channels]),
+        ("Transpose", [0, 3, 1, 2]),
+    ]
+    source = f"{name}.rows"
+    for number, (kind, values) in enumerate(steps, 1):
+        target = name if number == len(steps) else f"{name}.move{number}"
+        step = helper.make_node(kind, [source], [target], f"{node.name}.move{number}")
+        if kind == "Transpose":
+            step.attribute.append(helper.make_attribute("perm", values))
+        else:
+            step.input.append(f"{target}.shape")
+            _add(graph, step.input[1], np.array(values, np.int64))
+        yield step
+        source = target
+
+
+def _sizes(model: onnx.ModelProto) -> dict[str, tuple[int, int]]:
+    """Return height and width of every map where they are known."""
+    graph = shape_inference.infer_shapes(model).graph
+    sizes = {}
+    for value in [*graph.input, *graph.value_info]:
+        dims = value.type.tensor_type.shape.dim
+        if len(dims) == 4 and dims[2].dim_value and dims[3].dim_value:
+            sizes[value.name] = (dims[2].dim_value, dims[3].dim_value)
+    return sizes
+
+
+def _as_rows(name: str) -> str:
+    return f"{name}.rows"
+
+
+def _add(graph: onnx.GraphProto, name: str, value: np.ndarray) -> None:
+    graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
