@@ -12,6 +12,7 @@ import numpy as np
 
 from edge_sdk.calibration.observers import BINS, Histogram, merged
 from edge_sdk.calibration.ranges import grid_step
+from edge_sdk.calibration.sharing import scale_groups
 from edge_sdk.calibration.weights import weight_scales
 from edge_sdk.errors import EdgeError
 from edge_sdk.files import replacing
@@ -73,12 +74,12 @@ class Calibration:
             )
         points = quantization_points(model)
         self._check_points(points.activations)
-        alone = [(name,) for name in points.activations]
-        scales: dict[str, ActivationScale] = {}
-        for group in [*alone, *points.scale_groups]:  # a group's scale replaces its members' own
+        scales = {}
+        for group in scale_groups(model, points.scale_groups, self.histograms, method):
             histogram = merged([self.histograms[name] for name in group])
             scale = ActivationScale(grid_step(histogram, method), histogram.signed, method)
             scales.update(dict.fromkeys(group, scale))
+        scales = {name: scales[name] for name in points.activations}
         return QuantizationTable(
             self.model_key, scales, weight_scales(model, points.weights, scales)
         )

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from edge_sdk.calibration.cache import earlier, partial_file
 from edge_sdk.calibration.calibration import Calibration
-from edge_sdk.calibration.images import Picture, pictures
 from edge_sdk.calibration.observers import Histogram
+from edge_sdk.calibration.pictures import Picture, pictures
 from edge_sdk.errors import EdgeError
 from edge_sdk.progress import Progress, silent
 
@@ -122,8 +122,9 @@ def _count(
     observed = None
     skipped = []
     todo = {digest: picture for digest, picture in wanted.items() if digest not in state.images}
-    progress(len(wanted) - len(todo), len(wanted), "calibrating")
-    for done, (digest, picture) in enumerate(todo.items(), start=1):
+    before = len(wanted) - len(todo)
+    for done, (digest, picture) in enumerate(todo.items(), start=before):
+        progress(done, len(wanted), "calibrating")
         try:
             image = picture.read()
         except EdgeError as error:
@@ -134,5 +135,5 @@ def _count(
         state = replace(state, images=(*state.images, digest))
         if len(state.images) % _SAVE_EVERY == 0:
             state.save(partial_file(output))
-        progress(len(wanted) - len(todo) + done, len(wanted), "calibrating")
+    progress(len(wanted), len(wanted), "calibrating")
     return state, skipped

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import glob
-import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_sdk.errors import EdgeError, MissingExtra
+from edge_sdk.errors import EdgeError
+from edge_sdk.opencv import opencv
 
 SUFFIXES = frozenset(
     (
@@ -21,22 +19,6 @@ SUFFIXES = frozenset(
         ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp",
     )
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Picture:
-    """One image that may be read.
-
-    Attributes
-    ----------
-    name : for messages: the path, or the address and number of a rendered frame.
-    digest : returns the SHA-256 of its content, in hexadecimal; raises EdgeError if unreadable.
-    read : returns BGR uint8 [h, w, 3]; raises EdgeError if it is no image.
-    """
-
-    name: str
-    digest: Callable[[], str]
-    read: Callable[[], npt.NDArray[np.uint8]]
 
 
 def list_images(source: Path | str) -> list[Path]:
@@ -76,12 +58,9 @@ def read_image(path: Path | str) -> npt.NDArray[np.uint8]:
     EdgeError
         If the file cannot be opened, is truncated or corrupt, or is not an image.
     """
-    try:
-        import cv2
-    except ImportError as error:
-        raise MissingExtra("opencv-python-headless", "camera", "Reading images") from error
+    cv2 = opencv("Reading images")
     # From memory, not by cv2.imread: imread fills the rest of a truncated JPEG with grey.
-    data = np.frombuffer(_content(path), np.uint8)
+    data = np.frombuffer(content(path), np.uint8)
     with _quiet():
         try:
             image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
@@ -93,46 +72,23 @@ def read_image(path: Path | str) -> npt.NDArray[np.uint8]:
     return image
 
 
-def pictures(source: Path | str, limit: int) -> list[Picture]:
-    """Return at most `limit` pictures of a source, spread evenly over it.
-
-    Parameters
-    ----------
-    source : a folder, a glob, a file, or `test://street?...` for frames of the test camera, one
-        for each second of the drive (its split is `calibration` unless it says otherwise).
-    limit : at least 1.
+def content(path: Path | str) -> bytes:
+    """Return a file's bytes.
 
     Raises
     ------
     EdgeError
-        If the source holds no image.
+        If it cannot be read.
     """
-    if limit < 1:
-        raise EdgeError(f"The number of images must be at least 1, not {limit}.")
-    if str(source).startswith("test://"):
-        return _frames(str(source), limit)
-    paths = list_images(source)
-    count = min(limit, len(paths))
-    spread = [paths[index * len(paths) // count] for index in range(count)]
-    return [
-        Picture(str(path), partial(_digest, path), partial(read_image, path)) for path in spread
-    ]
-
-
-def _is_image(relative: Path, file: Path) -> bool:
-    hidden = any(part.startswith(".") for part in relative.parts)
-    return file.suffix.lower() in SUFFIXES and not hidden and file.is_file()
-
-
-def _content(path: Path | str) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
         raise EdgeError(f"Cannot read {path}: {error.strerror}.") from error
 
 
-def _digest(path: Path) -> str:
-    return hashlib.sha256(_content(path)).hexdigest()
+def _is_image(relative: Path, file: Path) -> bool:
+    hidden = any(part.startswith(".") for part in relative.parts)
+    return file.suffix.lower() in SUFFIXES and not hidden and file.is_file()
 
 
 @contextmanager

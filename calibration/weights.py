@@ -22,6 +22,8 @@ from edge_sdk.quantization_table import STEPS, ActivationScale, WeightScale
 if TYPE_CHECKING:
     import onnx
 
+    from edge_sdk.converters.graph_index import GraphIndex
+
 _BIAS_STEPS = 2.0**30
 _DEAD = 2.0**-24
 
@@ -44,21 +46,18 @@ def weight_scales(
     EdgeError
         If a weight or bias holds NaN or infinite values.
     """
-    from onnx import numpy_helper
+    from edge_sdk.converters.graph_index import GraphIndex
 
-    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    index = GraphIndex(model.graph)
     floors = {name: np.zeros(1) for name in axes}
     for node in model.graph.node:
         weight, bias = (*node.input, "", "", "")[1:3]
-        if weight in axes and bias in tensors and node.input[0] in activations:
-            step = activations[node.input[0]].scale
-            floor = np.abs(_finite(bias, numpy_helper.to_array(tensors[bias])))
-            floors[weight] = np.maximum(floors[weight], floor / (step * _BIAS_STEPS))
+        step = _step(node.input[0], index, activations) if weight in axes else None
+        if step and index.is_constant(bias):
+            floor = np.abs(_finite(bias, index)) / (step * _BIAS_STEPS)
+            floors[weight] = np.maximum(floors[weight], floor)
     return {
-        name: WeightScale(
-            axis,
-            channel_scales(_finite(name, numpy_helper.to_array(tensors[name])), axis, floors[name]),
-        )
+        name: WeightScale(axis, channel_scales(_finite(name, index), axis, floors[name]))
         for name, axis in axes.items()
     }
 
@@ -81,7 +80,29 @@ def channel_scales(
     return np.maximum(scales, _DEAD * (scales.max() or 1.0)).astype(np.float32)
 
 
-def _finite(name: str, values: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+def _step(name: str, index: GraphIndex, activations: Mapping[str, ActivationScale]) -> float | None:
+    """Return the step of a layer's input, also where that is a multiple of another tensor."""
+    from edge_sdk.converters.quantization_points import rescaling
+
+    if name in activations:
+        return activations[name].scale
+    scaled = rescaling(index.producers[name], index) if name in index.producers else None
+    if scaled is None:
+        return None
+    source, factor = scaled
+    step = _step(source, index, activations)
+    return None if step is None else factor * step
+
+
+def _finite(name: str, index: GraphIndex) -> npt.NDArray[np.float64]:
+    """Return a constant's value.
+
+    Raises
+    ------
+    EdgeError
+        If part of it is NaN or infinite.
+    """
+    values = index.value(name).astype(np.float64)
     if not np.isfinite(values).all():
         raise EdgeError(
             f"The weight {name!r} holds NaN or infinite values: the model is broken, export it "

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_sdk.calibration.images import list_images, pictures, read_image
+from edge_sdk.calibration.images import list_images, read_image
 from edge_sdk.errors import EdgeError
 
 CMYK_JPEG = base64.b64decode(  # 16 x 16 pixels of R 200, G 40, B 90
@@ -80,8 +80,13 @@ def test_cmyk_is_converted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("orientation", "turn"),
-    [(1, None), (3, cv2.ROTATE_180), (6, cv2.ROTATE_90_CLOCKWISE), (8, cv2.ROTATE_90_COUNTERCLOCKWISE)],
-)  # fmt: skip
+    [
+        (1, None),
+        (3, cv2.ROTATE_180),
+        (6, cv2.ROTATE_90_CLOCKWISE),
+        (8, cv2.ROTATE_90_COUNTERCLOCKWISE),
+    ],
+)
 def test_exif_orientation_is_applied(
     tmp_path: Path, picture: np.ndarray, orientation: int, turn: int | None
 ) -> None:
@@ -149,16 +154,3 @@ def test_nothing_found_is_an_error(tmp_path: Path, source: str) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(EdgeError, match=source.split("/")[0]):
         list_images(f"{tmp_path}/{source}")
-
-
-def test_a_limit_is_spread_over_the_source(tmp_path: Path) -> None:
-    for index in range(10):
-        write(tmp_path, f"{index}.jpg", b"")
-    chosen = [Path(picture.name).stem for picture in pictures(tmp_path, limit=3)]
-    assert chosen == ["0", "3", "6"]
-    assert len(pictures(tmp_path, limit=100)) == 10
-
-
-def test_a_limit_below_one_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(EdgeError, match="at least 1"):
-        pictures(tmp_path, limit=0)

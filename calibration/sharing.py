@@ -1,0 +1,71 @@
+"""Which tensors share one scale and one sign.
+
+What a pooling or a moving operator reads and makes must share; the quantization points say so.
+The members of a Concat and its output share if that is cheap: then the Concat only moves
+integers. Cheap means that no tensor's signal-to-noise ratio falls by 0.5 dB or more against the
+scale that it would have without any Concat, so that Concats in a chain do not add up.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from edge_sdk.calibration.observers import Histogram, merged
+from edge_sdk.calibration.ranges import grid_step, squared_error
+
+if TYPE_CHECKING:
+    import onnx
+
+LARGEST_LOSS = 0.5
+"""In decibels."""
+
+Group = tuple[str, ...]
+
+
+def scale_groups(
+    model: onnx.ModelProto,
+    required: Sequence[Group],
+    histograms: Mapping[str, Histogram],
+    method: str,
+) -> list[Group]:
+    """Divide the tensors into groups that share one scale.
+
+    Parameters
+    ----------
+    model : the float graph.
+    required : disjoint groups that must share.
+    histograms : tensor name -> its distribution, for every tensor that is to be quantized.
+    method : the range method.
+
+    Returns
+    -------
+    Disjoint groups; each tensor is in one.
+    """
+    group_of: dict[str, Group] = {name: (name,) for name in histograms}
+    for group in required:
+        group_of.update(dict.fromkeys(group, group))
+    steps = {
+        group: grid_step(merged([histograms[name] for name in group]), method)
+        for group in set(group_of.values())
+    }
+    own = {name: squared_error(histograms[name], steps[group_of[name]]) for name in histograms}
+    for node in model.graph.node:
+        ends = (name for name in (*node.input, *node.output) if name in group_of)
+        groups = dict.fromkeys(group_of[name] for name in ends)
+        if node.op_type != "Concat" or len(groups) < 2:
+            continue
+        union = tuple(name for group in groups for name in group)
+        step = grid_step(merged([histograms[name] for name in union]), method)
+        if all(_loss(own[name], histograms[name], step) < LARGEST_LOSS for name in union):
+            group_of.update(dict.fromkeys(union, union))
+    return list(dict.fromkeys(group_of.values()))
+
+
+def _loss(own: float, histogram: Histogram, step: float) -> float:
+    """Return by how many decibels the error on the grid of `step` is above `own`."""
+    shared = squared_error(histogram, step)
+    if shared <= own:
+        return 0.0
+    return 10 * math.log10(shared / own) if own else math.inf
