@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import weakref
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -39,12 +40,14 @@ class Bundle:
     head_spec : the detector's contract.
     """
 
-    def __init__(self, path: Path, folder: Path, manifest: dict[str, Any]) -> None:
+    def __init__(
+        self, path: Path, folder: Path, manifest: dict[str, Any], scratch: Path | None
+    ) -> None:
         self.path = path
         self.folder = folder
         self.manifest = manifest
         self.head_spec = HeadSpec.from_dict(manifest["head_spec"])
-        self._discard = weakref.finalize(self, _discard, path, folder)
+        self._discard = weakref.finalize(self, _discard, scratch)
 
     @classmethod
     def open(cls, path: Path | str) -> Bundle:
@@ -59,13 +62,14 @@ class Bundle:
         path = Path(path)
         if not path.exists():
             raise EdgeError(f"There is no bundle at {path}.")
-        folder = path if path.is_dir() else _unzip(path)
+        scratch = None if path.is_dir() else Path(tempfile.mkdtemp(prefix="edge-sdk-"))
         try:
+            folder = path if scratch is None else _unzip(path, scratch)
             manifest = _read_manifest(path, folder)
             _verify(path, folder, manifest["files"])
-            return cls(path, folder, manifest)
+            return cls(path, folder, manifest, scratch)
         except BaseException:
-            _discard(path, folder)
+            _discard(scratch)
             raise
 
     @property
@@ -167,36 +171,35 @@ def _zip(folder: Path, output: Path) -> None:
             archive.write(folder / name, name)
 
 
-def _unzip(path: Path) -> Path:
-    """Unpack an archive to a folder of its own; its names are checked first."""
-    folder = Path(tempfile.mkdtemp(prefix="edge-sdk-"))
+def _unzip(path: Path, scratch: Path) -> Path:
+    """Unpack an archive, whose names are checked first, and return the folder of the bundle.
+
+    That is the archive's only folder where someone zipped the bundle from outside.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-            for entry in entries:
-                _check_name(path, entry.filename)
-            if len({entry.filename for entry in entries}) < len(entries):
+            names = {entry.filename for entry in entries}
+            for name in names:
+                _check_name(path, name)
+            if len(names) < len(entries):
                 raise EdgeError(f"{path} is not a bundle: it holds the same file twice.")
             if sum(entry.file_size for entry in entries) > LARGEST:
                 raise EdgeError(f"{path} would unpack to more than {LARGEST >> 30} GiB.")
-            archive.extractall(folder, [entry.filename for entry in entries])
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
-        shutil.rmtree(folder, ignore_errors=True)
+            archive.extractall(scratch, sorted(names))
+    except OSError as error:
+        raise EdgeError(f"{path} cannot be unpacked to {scratch}: {error.strerror}.") from error
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
         raise EdgeError(
             f"{path} is not a bundle (a folder or a zip file), or is damaged ({error})."
         ) from error
-    except OSError as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise EdgeError(f"{path} cannot be unpacked to {folder}: {error.strerror}.") from error
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    return folder
+    tops = {name.split("/")[0] for name in names}
+    return scratch / tops.pop() if MANIFEST not in names and len(tops) == 1 else scratch
 
 
-def _discard(path: Path, folder: Path) -> None:
-    if folder != path:
-        shutil.rmtree(folder, ignore_errors=True)
+def _discard(scratch: Path | None) -> None:
+    if scratch is not None:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _read_manifest(path: Path, folder: Path) -> dict[str, Any]:
@@ -224,7 +227,8 @@ def _check_manifest(path: Path, manifest: Any) -> dict[str, Any]:
     for name in manifest["files"]:
         _check_name(path, name)
     for target, engine in manifest["engines"].items():
-        if not isinstance(engine, dict) or engine.get("file") not in manifest["files"]:
+        file = engine.get("file") if isinstance(engine, dict) else None
+        if not isinstance(file, str) or file not in manifest["files"]:
             raise EdgeError(
                 f"{path}: the engine for {target!r} is not among the files of the manifest."
             )
@@ -237,8 +241,6 @@ def _check_name(path: Path, name: str) -> None:
     parts = PurePosixPath(name).parts
     if not parts or ".." in parts or name != "/".join(parts) or any(c in name for c in "\\:\0"):
         raise EdgeError(f"{path} is not a safe bundle: it names a file {name!r}.")
-    if name.startswith("/"):
-        raise EdgeError(f"{path} is not a safe bundle: it names the absolute path {name!r}.")
 
 
 def _names(folder: Path) -> set[str]:

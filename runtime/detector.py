@@ -11,13 +11,12 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.detections import Detections
 from edge_sdk.errors import EdgeError
 from edge_sdk.head_spec import HeadSpec
-from edge_sdk.runtime.backends import Engine, open_engine, preferred_target
+from edge_sdk.runtime.backends import Engine, Worker, open_engine, preferred_target
 from edge_sdk.runtime.letterbox import Letterbox
 from edge_sdk.runtime.postprocess import Postprocessor
 
@@ -105,19 +104,17 @@ class Detector:
     ) -> None:
         self.engine = engine
         self.spec = spec
-        self._settings = settings
         self._bundle = bundle
         self._calm = threading.Condition()
         self._busy = 0
         self._closed = False
         try:
-            self._idle = [self._lane()]
+            self._letterbox = Letterbox(spec.preprocessing, spec.input_size)
+            self._postprocessor = Postprocessor(spec, **settings)
+            self._idle = [engine.worker()]
         except BaseException:
             engine.close()
             raise
-
-    def _lane(self) -> _Lane:
-        return _Lane(self.engine, self.spec, Postprocessor(self.spec, **self._settings))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -146,25 +143,34 @@ class Detector:
 
     def timed(self, frame: Any) -> tuple[Detections, StageTimes]:
         """Detect as in a plain call, and tell how long each stage took."""
-        image = as_frame(frame)
-        with self._borrowed() as lane:
-            return lane.detect(image)
+        image = np.asarray(frame)
+        with self._worker() as worker:
+            start = perf_counter()
+            placement = self._letterbox(image, worker.input[0])
+            placed = perf_counter()
+            outputs = [output[0] for output in worker()]
+            inferred = perf_counter()
+            height, width = image.shape[:2]
+            detections = self._postprocessor(outputs, placement, (height, width))
+            done = perf_counter()
+        return detections, StageTimes(placed - start, inferred - placed, done - inferred)
 
     @contextmanager
-    def _borrowed(self) -> Iterator[_Lane]:
+    def _worker(self) -> Iterator[Worker]:
+        """Lend a worker that nobody uses, a new one if need be."""
         with self._calm:
             if self._closed:
                 raise EdgeError("This Detector is closed: open another.")
             self._busy += 1
-            lane = self._idle.pop() if self._idle else None
+            worker = self._idle.pop() if self._idle else None
         try:
-            lane = lane or self._lane()
-            yield lane
+            worker = worker or self.engine.worker()
+            yield worker
         finally:
             with self._calm:
                 self._busy -= 1
-                if lane is not None:
-                    self._idle.append(lane)
+                if worker is not None:
+                    self._idle.append(worker)
                 self._calm.notify_all()
 
     def close(self) -> None:
@@ -187,42 +193,3 @@ class Detector:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-
-class _Lane:
-    """The buffers of one call."""
-
-    def __init__(self, engine: Engine, spec: HeadSpec, postprocessor: Postprocessor) -> None:
-        self._letterbox = Letterbox(spec.preprocessing, spec.input_size)
-        self._worker = engine.worker()
-        self._postprocessor = postprocessor
-
-    def detect(self, image: npt.NDArray[np.uint8]) -> tuple[Detections, StageTimes]:
-        start = perf_counter()
-        placement = self._letterbox(image, self._worker.input[0])
-        placed = perf_counter()
-        outputs = [output[0] for output in self._worker()]
-        inferred = perf_counter()
-        height, width = image.shape[:2]
-        detections = self._postprocessor(outputs, placement, (height, width))
-        done = perf_counter()
-        return detections, StageTimes(placed - start, inferred - placed, done - inferred)
-
-
-def as_frame(frame: Any) -> npt.NDArray[np.uint8]:
-    """Return a frame as an array, without a copy where its pixels lie side by side.
-
-    Raises
-    ------
-    EdgeError
-        If it is not uint8 [H, W, 3].
-    """
-    image = np.asarray(frame)
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        raise EdgeError(
-            f"A frame must be BGR uint8 [height, width, 3]; this one is {image.dtype} "
-            f"{list(image.shape)}."
-        )
-    if image.strides[2] != 1 or image.strides[1] != 3 or image.strides[0] < 3 * image.shape[1]:
-        return np.ascontiguousarray(image)
-    return image

@@ -1,0 +1,99 @@
+"""edge-sdk run: frames from cameras and files through a detector into sinks."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edge_sdk.cli.console import console
+from edge_sdk.cli.tables import table
+
+if TYPE_CHECKING:
+    from edge_sdk.runtime import Result
+    from edge_sdk.runtime.pipeline import Summary
+
+
+def run(
+    model: Annotated[Path, typer.Argument(help="A bundle NAME.edge, or a float .onnx.")],
+    source: Annotated[
+        list[str],
+        typer.Option(
+            help="A video, a folder or glob of pictures, a camera (0, /dev/video0; "
+            "0?size=1280x720&fps=30), or test://street?seed=0. May be repeated."
+        ),
+    ],
+    sink: Annotated[
+        list[str] | None,
+        typer.Option(help="A video to write, a .jsonl file, or 'window'. May be repeated."),
+    ] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(help="latest (live: newest frame, others dropped) or every (files)."),
+    ] = None,
+    duration: Annotated[float | None, typer.Option(help="Seconds to run.")] = None,
+    max_frames: Annotated[int | None, typer.Option(help="Results to stop after.")] = None,
+    stats: Annotated[Path | None, typer.Option(help="A .jsonl file, one line a second.")] = None,
+    score: Annotated[float, typer.Option(help="The lowest score shown, 0..1.")] = 0.25,
+    iou: Annotated[float, typer.Option(help="Overlap above which boxes are one, 0..1.")] = 0.7,
+    threads: Annotated[int | None, typer.Option(help="Of one inference.")] = None,
+    target: Annotated[str | None, typer.Option(help="openvino or onnxruntime.")] = None,
+) -> None:
+    """Stream frames through a detector; Ctrl-C ends, and finishes the files."""
+    from edge_sdk.runtime import Detector, stream
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as Ctrl-C does
+    with Detector(model, target=target, threads=threads, score=score, iou=iou) as detector:
+        with console.status(f"Streaming through {model} ({detector.target})") as status:
+            summary = stream(
+                detector,
+                source,
+                sinks=[*(sink or []), _Ticker(status)],
+                policy=policy,  # type: ignore[arg-type]  # checked by stream, in one sentence
+                duration=duration,
+                max_frames=max_frames,
+                stats=stats,
+            )
+        _show(summary, f"{model} on {detector.target}, {threads or 'default'} threads")
+
+
+class _Ticker:
+    """A sink that keeps the status line up to date."""
+
+    def __init__(self, status: Any) -> None:
+        self._status = status
+        self._frames = 0
+        self._since = perf_counter()
+
+    def __call__(self, result: Result) -> None:
+        self._frames += 1
+        elapsed = perf_counter() - self._since
+        if elapsed >= 0.5:
+            self._status.update(
+                f"{result.frame.source.name}: frame {result.frame.index}, "
+                f"{self._frames / elapsed:.1f} a second, {len(result.detections)} objects"
+            )
+            self._frames, self._since = 0, perf_counter()
+
+
+def _show(summary: Summary, title: str) -> None:
+    counts = [
+        {
+            "source": name, "captured": count.captured, "delivered": count.delivered,
+            "dropped: late": count.late, "dropped: unread at the end": count.unread,
+        }
+        for name, count in summary.counts.items()
+    ]  # fmt: skip
+    stages = [
+        {"stage": name, **{key: round(value, 2) for key, value in stage._asdict().items()}}
+        for name, stage in summary.stages.items()
+        if stage.count
+    ]
+    console.print(table(counts))
+    console.print(table(stages, title=f"{title}: milliseconds"))
+    console.print(
+        f"{summary.delivered} results in {summary.seconds:.1f} s: {summary.fps:.1f} a second."
+    )

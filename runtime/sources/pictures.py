@@ -1,0 +1,44 @@
+"""Pictures on disk, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_sdk.errors import EdgeError
+from edge_sdk.opencv import opencv
+from edge_sdk.runtime.sources.source import Source
+
+SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+
+
+class PictureSource(Source):
+    """Picture files in the order given, at `fps` pictures a second of video.
+
+    Raises
+    ------
+    EdgeError
+        If there is none; while reading, if one cannot be read.
+    """
+
+    def __init__(self, name: str, paths: Sequence[Path], fps: float = 5.0) -> None:
+        if not paths:
+            raise EdgeError(f"{name} holds no picture ({', '.join(sorted(SUFFIXES))}).")
+        super().__init__(name, fps)
+        self._paths = paths
+        self._cv2 = opencv("Reading pictures")
+
+    def _images(self) -> Iterator[npt.NDArray[np.uint8]]:
+        for path in self._paths:
+            image = self._cv2.imread(str(path), self._cv2.IMREAD_COLOR)
+            if image is None:
+                raise EdgeError(f"{path} is not a picture that OpenCV can read, or it is damaged.")
+            yield image
+
+
+def is_picture(path: Path) -> bool:
+    """Tell by its name whether a file is a picture."""
+    return path.suffix.lower() in SUFFIXES

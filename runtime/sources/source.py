@@ -1,0 +1,71 @@
+"""What every source of frames is to the rest of the runtime."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from time import perf_counter
+from types import TracebackType
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of a source.
+
+    Attributes
+    ----------
+    image : BGR uint8 [H, W, 3].
+    index : its number in the source, from 0.
+    timestamp : seconds since the first frame: by the clock for a live source, else by `fps`.
+    source : where it comes from.
+    """
+
+    image: npt.NDArray[np.uint8]
+    index: int
+    timestamp: float
+    source: Source
+
+
+class Source(ABC):
+    """An iterable of frames, to be read by one thread at a time and closed.
+
+    Attributes
+    ----------
+    name : the URI that it was opened with.
+    live : frames come when they come; whoever is late misses them.
+    fps : frames a second: a file's own, or what the camera promises.
+    """
+
+    live = False
+
+    def __init__(self, name: str, fps: float) -> None:
+        self.name = name
+        self.fps = fps
+
+    def __iter__(self) -> Iterator[Frame]:
+        start = None
+        for index, image in enumerate(self._images()):
+            now = perf_counter()
+            start = start or now
+            yield Frame(image, index, now - start if self.live else index / self.fps, self)
+
+    @abstractmethod
+    def _images(self) -> Iterator[npt.NDArray[np.uint8]]: ...
+
+    def close(self) -> None:  # noqa: B027 (most sources hold nothing)
+        """Let go of the device or file."""
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
