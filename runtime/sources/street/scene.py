@@ -1,0 +1,251 @@
+"""The rendered street: a world drawn from a seed, and its frames.
+
+A frame is a pure function of (seed, split, size, fps, index): all randomness comes from
+counter-based generators and integer hashes, and a thing's place from its time alone.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_sdk.runtime.sources.street import _raster
+from edge_sdk.runtime.sources.street.labels import MIN_HEIGHT, LabelledFrame, labelled
+from edge_sdk.runtime.sources.street.layout import BEHIND, Dice, Things, draw_layout
+from edge_sdk.runtime.sources.street.models import catalogue
+from edge_sdk.runtime.sources.street.uri import SPLITS, Split, StreetOptions
+from edge_sdk.runtime.sources.street.weather import draw_weather
+
+Floats = npt.NDArray[np.float64]
+
+GROW = 12.0
+"""Metres at the far end of a ring over which a thing rises out of the ground."""
+
+TILE = 512 * 0.02
+"""Period of the ground's texture in metres."""
+
+
+class _Columns(NamedTuple):
+    """`Things` as arrays, with the records that the rasterizer takes."""
+
+    class_id: npt.NDArray[np.int32]
+    place: Floats
+    scale: Floats
+    reach: Floats
+    records: npt.NDArray[np.float32]
+
+
+def _columns(things: Things) -> _Columns:
+    rows = np.array(things.rows, float).reshape(-1, 20)
+    records = np.zeros((len(rows), _raster.INSTANCE_FLOATS), np.float32)
+    records[:, 0] = rows[:, 0]
+    records[:, 11:14] = rows[:, 11:14]
+    if len(rows):
+        records[:, 16:] = np.array(things.palettes).reshape(len(rows), -1)
+    return _Columns(rows[:, 1].astype(np.int32), rows, rows[:, 8:11], rows[:, 9] * 1.5, records)
+
+
+def _wave(turns: Floats) -> Floats:
+    """A smooth wave of period 1 and height 1, of multiplications only."""
+    t = turns - np.floor(turns)
+    u = np.where(t < 0.5, t, t - 0.5)
+    arch = 16.0 * u * (0.5 - u)
+    return np.where(t < 0.5, arch, -arch)
+
+
+class Street:
+    """A camera on a street that does not exist.
+
+    Parameters
+    ----------
+    seed : 0 or more; another seed is another street, weather, camera and traffic.
+    size : (height, width) of the frames in pixels, 32 to 8192 a side.
+    fps : frames a second of the street's time.
+    split : "train", "calibration" or "val": worlds of one never occur in another.
+
+    Raises
+    ------
+    EdgeError
+        If a value is out of its range.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        size: tuple[int, int] = (720, 1280),
+        fps: float = 30.0,
+        split: Split = "val",
+    ) -> None:
+        options = StreetOptions(seed=seed, size=size, fps=fps, split=split)
+        self.seed, self.size, self.fps, self.split = options.seed, options.size, options.fps, split
+        dice = Dice(seed, SPLITS.index(split))
+        self.weather = draw_weather(dice.uniforms(24))
+        self._vehicle = dice.chance(0.6)
+        self.layout = draw_layout(dice, self.weather, self._vehicle)
+        self._buildings = _columns(self.layout.buildings)
+        self._figures = _columns(self.layout.figures)
+        self._noise = int(dice.uniforms(1)[0] * 2**32)
+        self._set_camera(dice)
+
+    def frame(self, index: int) -> LabelledFrame:
+        """Render frame `index` (0 or more) at time index / fps.
+
+        Returns
+        -------
+        LabelledFrame
+            image uint8 [h, w, 3] BGR; boxes float32 [N, 4]; class_ids int32 [N].
+        """
+        image, _, boxes, visible, whole, class_ids = self._render(index)
+        keep = labelled(boxes, visible, whole, self.size[0])
+        return LabelledFrame(image, boxes[keep].astype(np.float32), class_ids[keep])
+
+    def object_ids(self, index: int) -> npt.NDArray[np.uint16]:
+        """Return which object each pixel of a frame shows [h, w]; 0 is none that is labelled."""
+        ids: npt.NDArray[np.uint16] = self._render(index)[1]
+        return ids
+
+    def _set_camera(self, dice: Dice) -> None:
+        layout, width = self.layout, self.size[1]
+        if self._vehicle:
+            self._x = (layout.ego_lane + 0.5) * layout.lane + dice.between(-0.3, 0.3)
+            self._height = dice.between(1.25, 2.6)
+            self._pitch, self._yaw = math.radians(dice.between(-1.0, 5.0)), math.radians(dice.between(-5.0, 5.0))
+        else:
+            side = 1.0 if dice.chance(0.5) else -1.0
+            self._x = side * (layout.road + dice.between(-2.0, 0.9))
+            self._height = dice.between(3.2, 7.5)
+            self._pitch = math.radians(6.0 + 2.2 * (self._height - 3.0) + dice.between(-2.0, 4.0))
+            self._yaw = -side * math.radians(dice.between(0.0, 16.0))
+        self._focal = 0.5 * width / math.tan(math.radians(dice.between(46.0, 72.0)) / 2)
+        self._shiver = dice.between(0.0, 0.004) if layout.ego_speed > 0 else 0.0
+
+    def _view(self, time: float) -> npt.NDArray[np.float32]:
+        """Return the camera and the light as the rasterizer's record."""
+        height, width = self.size
+        weather, layout = self.weather, self.layout
+        pitch = self._pitch + self._shiver * float(_wave(np.array(time * 1.7)))
+        sp, cp, sy, cy = math.sin(pitch), math.cos(pitch), math.sin(self._yaw), math.cos(self._yaw)
+        road = (layout.ego_speed * time) % TILE
+        fog = weather.horizon * (0.97 if weather.kind == "fog" else 0.92)
+        sun_up = weather.sun_colour
+        return np.concatenate([
+            (cy, 0.0, -sy), (-sy * sp, -cp, -cy * sp), (sy * cp, -sp, cy * cp), (self._x, self._height, road),
+            (self._focal, width / 2, height / 2), weather.sun, sun_up, weather.ambient, fog,
+            (weather.fog_distance,), weather.zenith, weather.horizon, weather.cloud,
+            (weather.cover, (0.004 * time) % 8.0, weather.glow), layout.ground_colour, (weather.grain,),
+        ]).astype(np.float32)  # fmt: skip
+
+    def _ahead(self, columns: _Columns, time: float) -> Floats:
+        place = columns.place
+        shift = place[:, 2] + place[:, 5] * time - self.layout.ego_speed * time + BEHIND
+        return shift - np.floor(shift / place[:, 6]) * place[:, 6] - BEHIND
+
+    def _records(
+        self, columns: _Columns, view: npt.NDArray[np.float32], time: float
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
+        """Return the things in sight, far to near, as the rasterizer's records, and their classes."""
+        place, records = columns.place, columns.records.copy()
+        ahead = self._ahead(columns, time)
+        x, turn = place[:, 3], place[:, 7]
+        crossing = place[:, 17] > 0
+        if crossing.any():
+            half, speed = place[:, 17], place[:, 16]
+            path = 2 * half * place[:, 15] + speed * time
+            span = np.where(crossing, 4 * half, 1.0)
+            path = path - np.floor(path / span) * span
+            there = path < 2 * half
+            x = np.where(crossing, np.where(there, path - half, 3 * half - path), x)
+            turn = np.where(crossing, np.where(there, math.pi / 2, -math.pi / 2), turn)
+        bend = self.layout.bend
+        x = x + bend * ahead * ahead
+        turn = turn + 2 * bend * ahead
+        turn = np.where(place[:, 18] > 0, self._yaw, turn)
+        grow = np.clip((place[:, 6] - BEHIND - ahead) / GROW, 0.02, 1.0)
+        records[:, 2] = x
+        records[:, 3] = place[:, 4] * grow
+        records[:, 4] = ahead + float(view[11])
+        records[:, 5], records[:, 6] = np.cos(turn), np.sin(turn)
+        records[:, 7:10] = columns.scale * grow[:, None]
+        records[:, 10] = _wave(place[:, 14] * time + place[:, 15])
+        records[:, 13] *= grow
+        dx = x - self._x
+        depth = dx * float(view[6]) + ahead * float(view[8]) - self._height * float(view[7])
+        aside = np.abs(dx * float(view[0]) + ahead * float(view[2]))
+        nearest = depth + 12.0
+        small = (columns.class_id >= 0) & (depth * MIN_HEIGHT * self.size[0] * 0.8 > 2.3 * columns.reach * self._focal)
+        keep = (nearest > 0) & (aside < nearest * (0.55 * self.size[1] / self._focal) + 14.0) & ~small
+        order = np.argsort(-(depth - place[:, 19])[keep], kind="stable")
+        return records[keep][order], columns.class_id[keep][order]
+
+    def _patches(self, view: npt.NDArray[np.float32], time: float) -> npt.NDArray[np.float32]:
+        """Return the ground: strips and marks, far to near, as the rasterizer's records."""
+        layout = self.layout
+        cuts = np.array([-6.0, 3.0, 7.0, 12.0, 18.0, 26.0, 36.0, 50.0, 70.0, 100.0, 170.0])
+        quads: list[Floats] = []
+
+        def strip(x0: float, x1: float, z0: Floats, z1: Floats, colour: Floats, alpha: float, texture: float) -> None:
+            b0, b1 = layout.bend * z0 * z0, layout.bend * z1 * z1
+            quad = np.empty((len(z0), _raster.PATCH_FLOATS))
+            quad[:, 0], quad[:, 1], quad[:, 2], quad[:, 3] = x0 + b0, z0, x1 + b0, z0
+            quad[:, 4], quad[:, 5], quad[:, 6], quad[:, 7] = x1 + b1, z1, x0 + b1, z1
+            quad[:, 8:11], quad[:, 11], quad[:, 12] = colour, alpha, texture
+            quads.append(quad)
+
+        near, far = cuts[:-1][::-1], cuts[1:][::-1]
+        over = far + np.minimum(0.02 * far, 1.0)
+        walls, road, lane = layout.walls, layout.road, layout.lane
+        white = np.array((205.0, 208.0, 210.0))
+        strip(-walls - 0.4, walls + 0.4, near, over, layout.pavement_colour, 1.0, 16.0)
+        strip(-road - 0.18, road + 0.18, near, over, layout.pavement_colour * 0.72, 1.0, 8.0)
+        strip(-road, road, near, over, layout.road_colour, 1.0, 24.0)
+        for side in (-1.0, 1.0):
+            edge = side * (layout.lanes * lane + 0.05)
+            strip(edge - 0.07, edge + 0.07, near, over, white, 0.75, 10.0)
+        travelled = layout.ego_speed * time
+        first = -math.fmod(travelled, layout.dash)
+        z = first + layout.dash * np.arange(int(90 / layout.dash), -1, -1)
+        for number in range(1 - layout.lanes, layout.lanes):
+            if number == 0 and layout.lanes == 2:
+                strip(-0.14, -0.04, near, over, white, 0.8, 10.0)
+                strip(0.04, 0.14, near, over, white, 0.8, 10.0)
+            else:
+                strip(number * lane - 0.07, number * lane + 0.07, z, z + layout.dash * 0.45, white, 0.8, 10.0)
+        shift = layout.crossings - travelled + BEHIND
+        ahead = shift - np.floor(shift / layout.light_ring) * layout.light_ring - BEHIND
+        bars = int(2 * road / 1.0)
+        for bar in range(bars):
+            x0 = -road + 0.25 + bar
+            strip(x0, x0 + 0.5, ahead + 1.0, ahead + 4.2, white, 0.8, 14.0)
+        half = layout.lanes * lane
+        x0, x1 = (0.1, half) if layout.side > 0 else (-half, -0.1)
+        strip(x0, x1, ahead - 1.0, ahead - 0.6, white, 0.8, 12.0)
+        strip(-x1, -x0, ahead + 5.8, ahead + 6.2, white, 0.8, 12.0)
+        patches = np.concatenate(quads)
+        patches[:, 1:8:2] += float(view[11])
+        return patches.astype(np.float32)
+
+    def _sensor(self) -> npt.NDArray[np.float32]:
+        weather, scale = self.weather, self.size[0] / 720
+        blur_x = math.sqrt(weather.defocus**2 + weather.shake[0] ** 2) * scale
+        blur_y = math.sqrt(weather.defocus**2 + weather.shake[1] ** 2) * scale
+        return np.array(
+            [*weather.gain, weather.vignette, weather.read_noise, weather.shot_noise, blur_x, blur_y],
+            np.float32,
+        )
+
+    def _render(self, index: int):  # type: ignore[no-untyped-def]
+        time = index / self.fps
+        view = self._view(time)
+        buildings, _ = self._records(self._buildings, view, time)
+        figures, classes = self._records(self._figures, view, time)
+        objects = classes >= 0
+        count = int(objects.sum())
+        figures[objects, 1] = np.arange(1, count + 1)
+        image, ids, boxes, visible, whole = _raster.render(
+            *self.size, view, self._patches(view, time), buildings, figures, self.weather.shadow,
+            catalogue()[0], self._sensor(), (self._noise + index * 0x9E3779B1) & 0xFFFFFFFF, count,
+        )  # fmt: skip
+        return image, ids, boxes, visible, whole, classes[objects]
