@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from edge_sdk.cli.console import console, print_json, progress_bar
-from edge_sdk.cli.tables import table
+from edge_sdk.cli.tables import details, table
 
 
 def eval(
@@ -66,6 +66,6 @@ def _show(result: dict[str, Any]) -> None:
     console.print(table(classes))
     console.print(table([overall], title=f"{result['model']} ({result['target']}) on {where}"))
     for remark in result["remarks"]:
-        console.print(f"Note: {remark}.")
-    for values in (result["settings"], result["conditions"]):
-        console.print(", ".join(f"{key} {value}" for key, value in values.items()), style="dim")
+        console.print(f"Note: {remark}.", markup=False)
+    console.print(details(result["settings"]))
+    console.print(details(result["conditions"]))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 
 def table(rows: Sequence[Mapping[str, Any]], title: str | None = None) -> Table:
@@ -16,7 +17,7 @@ def table(rows: Sequence[Mapping[str, Any]], title: str | None = None) -> Table:
         numeric = all(isinstance(row.get(column), int | float | None) for row in rows)
         result.add_column(column.replace("_", " "), justify="right" if numeric else "left")
     for row in rows:
-        result.add_row(*(cell(row.get(column)) for column in columns))
+        result.add_row(*(Text(cell(row.get(column))) for column in columns))
     return result
 
 
@@ -31,3 +32,9 @@ def cell(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(cell, value))
     return str(value)
+
+
+def details(values: Mapping[str, Any]) -> Text:
+    """Return settings or conditions as one dim paragraph."""
+    pairs = (f"{name.replace('_', ' ')} {cell(value)}" for name, value in values.items())
+    return Text(", ".join(pairs), style="dim")
