@@ -5,16 +5,21 @@
 
 #include "portable.h"
 
-static void resample_row(const uint8_t *row, size_t readable, const int32_t *offsets,
-                         const int16_t *weights, int columns, int pitch, int16_t *planes)
+static void resample(const uint8_t *row, size_t readable, ptrdiff_t ahead,
+                     const column_table *columns, int16_t *planes)
 {
-    (void)readable;
-    portable_resample_columns(row, offsets, weights, 0, columns, pitch, planes);
+    (void)readable, (void)ahead;
+    portable_resample_from(0, row, columns, planes);
+}
+
+static void write_float16(const int16_t *values, int count, float scale, void *out)
+{
+    portable_write_float16(values, count, scale, out);
 }
 
 DEFINE_PORTABLE_LOOPS()
 
-static const instruction_set portable = {"portable", resample_row, PORTABLE_LOOPS};
+static const instruction_set portable = INSTRUCTION_SET("portable");
 
 /* Best first. */
 static const instruction_set *const known[] = {
@@ -31,8 +36,7 @@ static int supported(const instruction_set *set)
 {
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    const int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                     __builtin_cpu_supports("bmi2");
+    const int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c");
     if (set == &instruction_set_avx2)
         return avx2;
     if (set == &instruction_set_avx512)

@@ -10,42 +10,48 @@ extern const instruction_set instruction_set_avx2, instruction_set_avx512;
 extern const instruction_set instruction_set_neon;
 #endif
 
-/* The portable loops, compiled for the target given as attribute (none for the portable one). */
-#define DEFINE_PORTABLE_LOOPS(...)                                                              \
-    __VA_ARGS__ static void blend_float32(const int16_t *upper, const int16_t *lower,           \
-                                          int weight, int count, float scale, void *out)        \
-    {                                                                                           \
-        portable_blend_float32(upper, lower, weight, count, scale, out);                        \
-    }                                                                                           \
-    __VA_ARGS__ static void blend_float16(const int16_t *upper, const int16_t *lower,           \
-                                          int weight, int count, float scale, void *out)        \
-    {                                                                                           \
-        portable_blend_float16(upper, lower, weight, count, scale, out);                        \
-    }                                                                                           \
-    __VA_ARGS__ static void blend_int8(const int16_t *upper, const int16_t *lower, int weight,  \
-                                       int count, float scale, void *out)                       \
-    {                                                                                           \
-        (void)scale;                                                                            \
-        portable_blend_bytes(upper, lower, weight, count, -128, out);                           \
-    }                                                                                           \
-    __VA_ARGS__ static void blend_uint8(const int16_t *upper, const int16_t *lower, int weight, \
-                                        int count, float scale, void *out)                      \
-    {                                                                                           \
-        (void)scale;                                                                            \
-        portable_blend_bytes(upper, lower, weight, count, 0, out);                              \
-    }                                                                                           \
-    __VA_ARGS__ static size_t next_at_least(const float *values, size_t start, size_t count,    \
-                                            float factor, float threshold)                      \
-    {                                                                                           \
-        return portable_next_at_least(values, start, count, factor, threshold);                 \
-    }                                                                                           \
-    __VA_ARGS__ static int overlaps_any(const box_columns *kept, int count, const float box[4], \
-                                        int32_t class_id, float limit)                          \
-    {                                                                                           \
-        return portable_overlaps_any(kept, count, box, class_id, limit);                        \
+/* The portable loops but for those that an instruction set writes itself, compiled for the
+ * target given as attribute (none for the portable one). */
+#define DEFINE_PORTABLE_LOOPS(...)                                                               \
+    __VA_ARGS__ static void blend(const int16_t *upper, const int16_t *lower, int16_t weight,    \
+                                  int count, int16_t *out)                                       \
+    {                                                                                            \
+        portable_blend(upper, lower, weight, count, out);                                        \
+    }                                                                                            \
+    __VA_ARGS__ static void write_float32(const int16_t *values, int count, float scale,         \
+                                          void *out)                                             \
+    {                                                                                            \
+        portable_write_float32(values, count, scale, out);                                       \
+    }                                                                                            \
+    __VA_ARGS__ static void write_int8(const int16_t *values, int count, float scale, void *out) \
+    {                                                                                            \
+        (void)scale;                                                                             \
+        portable_write_bytes(values, count, 128, out);                                           \
+    }                                                                                            \
+    __VA_ARGS__ static void write_uint8(const int16_t *values, int count, float scale,           \
+                                        void *out)                                               \
+    {                                                                                            \
+        (void)scale;                                                                             \
+        portable_write_bytes(values, count, 0, out);                                             \
+    }                                                                                            \
+    __VA_ARGS__ static size_t next_at_least(const float *values, size_t start, size_t count,     \
+                                            float factor, float threshold)                       \
+    {                                                                                            \
+        return portable_next_at_least(values, start, count, factor, threshold);                  \
+    }                                                                                            \
+    __VA_ARGS__ static int overlaps_any(const box_columns *kept, int count, const float box[4],  \
+                                        int32_t class_id, float limit)                           \
+    {                                                                                            \
+        return portable_overlaps_any(kept, count, box, class_id, limit);                         \
     }
 
-#define PORTABLE_LOOPS \
-    blend_float32, blend_float16, blend_int8, blend_uint8, next_at_least, overlaps_any
+/* The loops of an instruction set, from names in the file that defines it. */
+#define INSTRUCTION_SET(title)                                                     \
+    {                                                                              \
+        .name = title, .resample = resample, .blend = blend,                       \
+        .write_float32 = write_float32, .write_float16 = write_float16,            \
+        .write_int8 = write_int8, .write_uint8 = write_uint8,                      \
+        .next_at_least = next_at_least, .overlaps_any = overlaps_any,              \
+    }
 
 #endif

@@ -18,21 +18,30 @@ typedef struct {
     int32_t *class_id;
 } box_columns;
 
-typedef void blend_row(const int16_t *upper, const int16_t *lower, int weight, int count,
-                       float scale, void *out);
+/* How the columns of a picture fall between those of the frame. */
+typedef struct {
+    int count, pitch;          /* `pitch` elements lie between the planes of a row */
+    int32_t *offsets;          /* [pitch] of the pixels to the left, in bytes; rising */
+    int16_t *weights;          /* [pitch] of the pixels to the right, in Q15 */
+} column_table;
+
+/* Write `count` values in Q7 as elements of one type; floats are multiplied by `scale`. */
+typedef void write_row(const int16_t *values, int count, float scale, void *out);
 
 /* The inner loops that exist once an instruction set. */
 typedef struct {
     const char *name;
 
-    /* Blend pairs of neighbouring pixels of one row of BGR bytes into three planes (B, G, R),
-     * `pitch` elements apart, in Q7. `offsets` are those of the left pixels in bytes (rising),
-     * `weights` those of the right pixels in Q15. `readable` bytes from `row` may be read. */
-    void (*resample_row)(const uint8_t *row, size_t readable, const int32_t *offsets,
-                         const int16_t *weights, int columns, int pitch, int16_t *planes);
+    /* Interpolate a row of BGR bytes into three planes (B, G, R) in Q7. `readable` bytes from
+     * `row` may be read; the bytes `ahead` of those are wanted soon. */
+    void (*resample)(const uint8_t *row, size_t readable, ptrdiff_t ahead,
+                     const column_table *columns, int16_t *planes);
 
-    /* Blend two rows of one plane (Q7; weight of the lower one in Q15) and write elements. */
-    blend_row *blend_float32, *blend_float16, *blend_int8, *blend_uint8;
+    /* Interpolate between two rows of `count` values in Q7; weight of the lower one in Q15. */
+    void (*blend)(const int16_t *upper, const int16_t *lower, int16_t weight, int count,
+                  int16_t *out);
+
+    write_row *write_float32, *write_float16, *write_int8, *write_uint8;
 
     /* First i in [start, count) with values[i] * factor >= threshold, or count; no NaN passes. */
     size_t (*next_at_least)(const float *values, size_t start, size_t count, float factor,
@@ -53,17 +62,15 @@ int kernels_choose(const char *name);
 
 typedef enum { ELEMENT_FLOAT32, ELEMENT_FLOAT16, ELEMENT_INT8, ELEMENT_UINT8 } element;
 
-/* Tables for one size of frame, and two rows of scratch. */
+/* Tables for one size of frame, and rows of scratch. */
 typedef struct {
     int height, width;                 /* of the canvas */
     int frame_height, frame_width;     /* of the frames the tables stand for */
     int top, left, rows, columns;      /* of the picture in the canvas */
-    int pitch;                         /* elements between planes of a scratch row */
-    int32_t *column_offsets;           /* [width] */
-    int16_t *column_weights;           /* [width] */
+    column_table table;
     int32_t *row_indices;              /* [height] */
     int16_t *row_weights;              /* [height] */
-    int16_t *scratch[2];               /* [3 * pitch] each */
+    int16_t *resampled[2], *blended;   /* [3 * pitch] each */
 } letterbox_plan;
 
 typedef struct {

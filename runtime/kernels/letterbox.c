@@ -22,18 +22,19 @@ static int scratch_pitch(int width)
 
 static void lay_out(letterbox_plan *plan, workspace *space)
 {
-    const size_t width = (size_t)plan->pitch, height = (size_t)plan->height;
-    plan->column_offsets = carve(space, width * sizeof(int32_t));
-    plan->column_weights = carve(space, width * sizeof(int16_t));
+    const size_t height = (size_t)plan->height, pitch = (size_t)plan->table.pitch;
+    plan->table.offsets = carve(space, pitch * sizeof(int32_t));
+    plan->table.weights = carve(space, pitch * sizeof(int16_t));
     plan->row_indices = carve(space, height * sizeof(int32_t));
     plan->row_weights = carve(space, height * sizeof(int16_t));
-    plan->scratch[0] = carve(space, CHANNELS * width * sizeof(int16_t));
-    plan->scratch[1] = carve(space, CHANNELS * width * sizeof(int16_t));
+    plan->resampled[0] = carve(space, CHANNELS * pitch * sizeof(int16_t));
+    plan->resampled[1] = carve(space, CHANNELS * pitch * sizeof(int16_t));
+    plan->blended = carve(space, CHANNELS * pitch * sizeof(int16_t));
 }
 
 size_t letterbox_memory(int height, int width)
 {
-    letterbox_plan plan = {.height = height, .pitch = scratch_pitch(width)};
+    letterbox_plan plan = {.height = height, .table.pitch = scratch_pitch(width)};
     workspace space = measured_workspace();
     lay_out(&plan, &space);
     return workspace_size(&space);
@@ -42,7 +43,8 @@ size_t letterbox_memory(int height, int width)
 void letterbox_init(letterbox_plan *plan, int height, int width, void *memory)
 {
     workspace space = workspace_in(memory);
-    *plan = (letterbox_plan){.height = height, .width = width, .pitch = scratch_pitch(width)};
+    *plan = (letterbox_plan){
+        .height = height, .width = width, .table.pitch = scratch_pitch(width)};
     lay_out(plan, &space);
 }
 
@@ -76,7 +78,8 @@ void letterbox_fit(letterbox_plan *plan, int frame_height, int frame_width, int 
     plan->rows = rows;
     plan->columns = columns;
     sample_positions(rows, frame_height, 1, plan->row_indices, plan->row_weights);
-    sample_positions(columns, frame_width, CHANNELS, plan->column_offsets, plan->column_weights);
+    sample_positions(columns, frame_width, CHANNELS, plan->table.offsets, plan->table.weights);
+    plan->table.count = columns;
 }
 
 static size_t element_size(element type)
@@ -104,15 +107,22 @@ static void pad(const letterbox_output *output, size_t count, void *out)
     }
 }
 
-static blend_row *blend_of(const instruction_set *set, element type)
+static write_row *writer(const instruction_set *set, element type)
 {
     switch (type) {
-    case ELEMENT_FLOAT32: return set->blend_float32;
-    case ELEMENT_FLOAT16: return set->blend_float16;
-    case ELEMENT_INT8: return set->blend_int8;
-    default: return set->blend_uint8;
+    case ELEMENT_FLOAT32: return set->write_float32;
+    case ELEMENT_FLOAT16: return set->write_float16;
+    case ELEMENT_INT8: return set->write_int8;
+    default: return set->write_uint8;
     }
 }
+
+/* The frame being read, and which of its rows are resampled already. */
+typedef struct {
+    const uint8_t *frame;
+    ptrdiff_t stride, ahead;
+    int held[2];
+} row_source;
 
 /* Bytes that may be read from the start of a row: its own, and the next one's in memory. */
 static size_t readable_bytes(const letterbox_plan *plan, int row, ptrdiff_t stride)
@@ -123,52 +133,63 @@ static size_t readable_bytes(const letterbox_plan *plan, int row, ptrdiff_t stri
     return row == last || distance < own ? own : distance + own;
 }
 
-/* Give the resampled row of the frame, from the scratch row that `slot` names by content. */
-static const int16_t *fetch_row(letterbox_plan *plan, const instruction_set *set,
-                                const uint8_t *frame, ptrdiff_t stride, int row, int held[2],
-                                int keep)
+/* Resample a row of the frame unless that is done, sparing the row `keep`. */
+static const int16_t *fetch(row_source *source, const letterbox_plan *plan,
+                            const instruction_set *set, int row, int keep)
 {
     for (int slot = 0; slot < 2; slot++)
-        if (held[slot] == row)
-            return plan->scratch[slot];
-    const int slot = held[0] == keep;
-    held[slot] = row;
-    const uint8_t *source = frame + row * stride;
-    set->resample_row(source, readable_bytes(plan, row, stride), plan->column_offsets,
-                      plan->column_weights, plan->columns, plan->pitch, plan->scratch[slot]);
-    return plan->scratch[slot];
+        if (source->held[slot] == row)
+            return plan->resampled[slot];
+    const int slot = source->held[0] == keep;
+    source->held[slot] = row;
+    set->resample(source->frame + row * source->stride, readable_bytes(plan, row, source->stride),
+                  source->ahead, &plan->table, plan->resampled[slot]);
+    return plan->resampled[slot];
+}
+
+/* Compute one row of the picture: three planes in Q7. */
+static const int16_t *picture_row(row_source *source, const letterbox_plan *plan,
+                                  const instruction_set *set, int y)
+{
+    const int row = plan->row_indices[y], next = plan->row_indices[y + (y + 1 < plan->rows)];
+    const int16_t weight = plan->row_weights[y];
+    source->ahead = (next - row) * source->stride;
+    const int16_t *upper = fetch(source, plan, set, row, row + 1);
+    if (weight == 0)
+        return upper;
+    const int16_t *lower = fetch(source, plan, set, row + 1, row);
+    set->blend(upper, lower, weight, CHANNELS * plan->table.pitch, plan->blended);
+    return plan->blended;
 }
 
 void letterbox_run(letterbox_plan *plan, const uint8_t *frame, ptrdiff_t stride,
                    const letterbox_output *output, void *out)
 {
     const instruction_set *set = kernels_instruction_set();
-    blend_row *blend = blend_of(set, output->type);
+    write_row *write = writer(set, output->type);
+    row_source source = {.frame = frame, .stride = stride, .held = {-1, -1}};
     const size_t size = element_size(output->type);
-    const size_t width = (size_t)plan->width;
-    const size_t plane = width * (size_t)plan->height;
-    const size_t left = (size_t)plan->left;
+    const size_t width = (size_t)plan->width, left = (size_t)plan->left;
     const size_t right = width - left - (size_t)plan->columns;
-    const size_t bottom = (size_t)(plan->height - plan->top - plan->rows);
-    char *planes[CHANNELS]; /* B, G, R */
+    const size_t above = width * (size_t)plan->top;
+    const size_t below = width * (size_t)(plan->height - plan->top - plan->rows);
+    char *line[CHANNELS]; /* of B, G, R */
     for (int c = 0; c < CHANNELS; c++) {
-        planes[c] = (char *)out + (size_t)(output->rgb ? 2 - c : c) * plane * size;
-        pad(output, (size_t)plan->top * width, planes[c]);
+        const int plane = output->rgb ? CHANNELS - 1 - c : c;
+        line[c] = (char *)out + (size_t)plane * width * (size_t)plan->height * size;
+        pad(output, above, line[c]);
+        line[c] += above * size;
     }
-    int held[2] = {-1, -1};
     for (int y = 0; y < plan->rows; y++) {
-        const int row = plan->row_indices[y], weight = plan->row_weights[y];
-        const int16_t *upper = fetch_row(plan, set, frame, stride, row, held, row + 1);
-        const int16_t *lower =
-            weight ? fetch_row(plan, set, frame, stride, row + 1, held, row) : upper;
+        const int16_t *values = picture_row(&source, plan, set, y);
         for (int c = 0; c < CHANNELS; c++) {
-            char *line = planes[c] + (size_t)(plan->top + y) * width * size;
-            pad(output, left, line);
-            blend(upper + c * plan->pitch, lower + c * plan->pitch, weight, plan->columns,
-                  output->scale, line + left * size);
-            pad(output, right, line + (width - right) * size);
+            pad(output, left, line[c]);
+            write(values + c * plan->table.pitch, plan->columns, output->scale,
+                  line[c] + left * size);
+            pad(output, right, line[c] + (width - right) * size);
+            line[c] += width * size;
         }
     }
     for (int c = 0; c < CHANNELS; c++)
-        pad(output, bottom * width, planes[c] + (size_t)(plan->top + plan->rows) * width * size);
+        pad(output, below, line[c]);
 }

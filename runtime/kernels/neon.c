@@ -5,14 +5,19 @@
 #include "instruction_sets.h"
 #include "portable.h"
 
-static void resample_row(const uint8_t *row, size_t readable, const int32_t *offsets,
-                         const int16_t *weights, int columns, int pitch, int16_t *planes)
+static void resample(const uint8_t *row, size_t readable, ptrdiff_t ahead,
+                     const column_table *columns, int16_t *planes)
 {
-    (void)readable;
-    portable_resample_columns(row, offsets, weights, 0, columns, pitch, planes);
+    (void)readable, (void)ahead;
+    portable_resample_from(0, row, columns, planes);
+}
+
+static void write_float16(const int16_t *values, int count, float scale, void *out)
+{
+    portable_write_float16(values, count, scale, out);
 }
 
 DEFINE_PORTABLE_LOOPS()
 
-const instruction_set instruction_set_neon = {"neon", resample_row, PORTABLE_LOOPS};
+const instruction_set instruction_set_neon = INSTRUCTION_SET("neon");
 #endif

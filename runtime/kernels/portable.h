@@ -12,30 +12,47 @@
 #define INLINE static inline __attribute__((always_inline))
 
 /* from + (to - from) * weight, in Q7 with weight in Q15: what pmulhrsw and sqrdmulh compute. */
-INLINE int16_t lerp(int16_t from, int16_t to, int weight)
+INLINE int16_t lerp(int16_t from, int16_t to, int16_t weight)
 {
-    return (int16_t)(from + ((((int16_t)(to - from) * weight >> 14) + 1) >> 1));
+    const int16_t change = (int16_t)(to - from);
+    const int16_t part = (int16_t)(((change * weight >> 14) + 1) >> 1);
+    return (int16_t)(from + part);
 }
 
-INLINE void portable_resample_columns(const uint8_t *row, const int32_t *offsets,
-                                      const int16_t *weights, int first, int columns, int pitch,
-                                      int16_t *planes)
+/* Ask for the bytes before `end`, from the cache line at *line on, and move *line past them.
+ * Addresses, not pointers: they may lie outside the frame, where asking does nothing. */
+INLINE void prefetch_until(uintptr_t *line, uintptr_t end)
 {
-    for (int x = first; x < columns; x++) {
-        const uint8_t *left = row + offsets[x];
-        const uint8_t *right = weights[x] ? left + 3 : left; /* the last pixel has no neighbour */
+    for (; *line < end; *line += 64)
+        __builtin_prefetch((const void *)*line, 0, 2);
+}
+
+INLINE void portable_resample_from(int first, const uint8_t *row, const column_table *columns,
+                                   int16_t *planes)
+{
+    for (int x = first; x < columns->count; x++) {
+        const int16_t weight = columns->weights[x];
+        const uint8_t *left = row + columns->offsets[x];
+        const uint8_t *right = weight ? left + 3 : left; /* the last pixel has no neighbour */
         for (int c = 0; c < 3; c++)
-            planes[c * pitch + x] =
-                lerp((int16_t)(left[c] << 7), (int16_t)(right[c] << 7), weights[x]);
+            planes[c * columns->pitch + x] =
+                lerp((int16_t)(left[c] << 7), (int16_t)(right[c] << 7), weight);
     }
 }
 
-INLINE void portable_blend_float32(const int16_t *restrict upper, const int16_t *restrict lower,
-                                   int weight, int count, float scale, float *restrict out)
+INLINE void portable_blend(const int16_t *restrict upper, const int16_t *restrict lower,
+                           int16_t weight, int count, int16_t *restrict out)
+{
+    for (int i = 0; i < count; i++)
+        out[i] = lerp(upper[i], lower[i], weight);
+}
+
+INLINE void portable_write_float32(const int16_t *restrict values, int count, float scale,
+                                   float *restrict out)
 {
     const float step = scale / 128.0f;
-    for (int x = 0; x < count; x++)
-        out[x] = (float)lerp(upper[x], lower[x], weight) * step;
+    for (int i = 0; i < count; i++)
+        out[i] = (float)values[i] * step;
 }
 
 /* Round a float to the nearest half, ties to even. Subnormal halves are rounded by adding a
@@ -58,20 +75,20 @@ INLINE uint16_t portable_half(float value)
     return (uint16_t)(sign | ((magnitude - 0x38000000u + 0xfffu + (magnitude >> 13 & 1)) >> 13));
 }
 
-INLINE void portable_blend_float16(const int16_t *upper, const int16_t *lower, int weight,
-                                   int count, float scale, uint16_t *out)
+INLINE void portable_write_float16(const int16_t *restrict values, int count, float scale,
+                                   uint16_t *restrict out)
 {
     const float step = scale / 128.0f;
-    for (int x = 0; x < count; x++)
-        out[x] = portable_half((float)lerp(upper[x], lower[x], weight) * step);
+    for (int i = 0; i < count; i++)
+        out[i] = portable_half((float)values[i] * step);
 }
 
-/* `bias` 0 writes uint8, -128 the bits of int8. */
-INLINE void portable_blend_bytes(const int16_t *restrict upper, const int16_t *restrict lower,
-                                 int weight, int count, int bias, uint8_t *restrict out)
+/* `bias` 0 writes uint8, 128 the bits of int8. */
+INLINE void portable_write_bytes(const int16_t *restrict values, int count, int bias,
+                                 uint8_t *restrict out)
 {
-    for (int x = 0; x < count; x++)
-        out[x] = (uint8_t)(((lerp(upper[x], lower[x], weight) + 64) >> 7) + bias);
+    for (int i = 0; i < count; i++)
+        out[i] = (uint8_t)(((values[i] + 64) >> 7) - bias);
 }
 
 INLINE size_t portable_next_at_least(const float *values, size_t start, size_t count,
