@@ -3,8 +3,8 @@
 A box is the tight extent of those pixels of the object's own silhouette that nothing hides,
 clipped to the picture. An object is labelled when
 
-- at least 30 % of its silhouette inside the picture is visible,
-- its visible box is at least 14/720 of the picture's height high and 6/720 of it wide,
+- at least 35 % of its silhouette inside the picture is visible,
+- its visible box is at least 18/720 of the picture's height high and 6/720 of it wide,
 - it covers at least 60/720^2 of the square of the picture's height.
 
 A cyclist is rider and bicycle together; a traffic light is its head, without the pole, from
@@ -20,8 +20,8 @@ import numpy.typing as npt
 
 CLASS_NAMES = ("car", "truck", "pedestrian", "cyclist", "traffic light")
 
-MIN_VISIBLE = 0.3
-MIN_HEIGHT, MIN_WIDTH, MIN_AREA = 14 / 720, 6 / 720, 60 / 720**2
+MIN_VISIBLE = 0.35
+MIN_HEIGHT, MIN_WIDTH, MIN_AREA = 18 / 720, 6 / 720, 60 / 720**2
 
 
 class LabelledFrame(NamedTuple):

@@ -579,7 +579,7 @@ static void halo(canvas *c, const view *v, const float world[3], float metres, c
             float w = 1.0f - (dx * dx + dy * dy) * inverse;
             if (w <= 0.0f)
                 continue;
-            w *= w * w * v->glow;
+            w *= w * w * v->glow * 0.7f;
             uint32_t *pixel = c->pixels + (size_t)j * c->width + i, sum = 0;
             for (int k = 0; k < 3; k++) {
                 int value = (int)(*pixel >> (8 * k) & 255) + (int)(w * colour[k]);
@@ -649,7 +649,9 @@ static void draw_face(canvas *c, const view *v, const instance *m, const float *
     paint p = {.alpha = 256, .id = (int)m->id, .view = v};
     light_face(&p, v, slot, flags, n, depth);
     if (p.texture > 0.0f) {
-        float step = depth / v->focal / TEXEL * (flags & FACE_LEAVES ? 0.6f : 1.0f);
+        float step = depth / v->focal / TEXEL;
+        if (step < 0.5f) /* no large squares on what is near */
+            step = 0.5f;
         p.texture *= 2.0f / (2.0f + step);
         p.step = (int32_t)texel_step(step * TEXEL);
         int64_t along = (int64_t)corners[0][0] * p.step, down = (int64_t)corners[0][1] * p.step;
@@ -658,7 +660,7 @@ static void draw_face(canvas *c, const view *v, const instance *m, const float *
     }
     fill_polygon(c, &p, (const int32_t(*)[2])corners, left);
     if (flags & FACE_LAMP && slot[3] > 0.5f && v->glow > 0.02f)
-        halo(c, v, middle, 0.9f, slot);
+        halo(c, v, middle, 0.7f, slot);
 }
 
 /* Parts are convex and do not interpenetrate: lower layers first, then far before near. */

@@ -24,6 +24,9 @@ Floats = npt.NDArray[np.float64]
 GROW = 12.0
 """Metres at the far end of a ring over which a thing rises out of the ground."""
 
+HEIGHTS = (1.5, 3.3, 1.8, 1.75, 1.08)
+"""Metres, of the classes; what would be too low in the picture for a label is not drawn."""
+
 TILE = 512 * 0.02
 """Period of the ground's texture in metres."""
 
@@ -34,18 +37,19 @@ class _Columns(NamedTuple):
     class_id: npt.NDArray[np.int32]
     place: Floats
     scale: Floats
-    reach: Floats
+    height: Floats
     records: npt.NDArray[np.float32]
 
 
 def _columns(things: Things) -> _Columns:
     rows = np.array(things.rows, float).reshape(-1, 20)
+    heights = np.array((*HEIGHTS, 0.0))[rows[:, 1].astype(int)]
     records = np.zeros((len(rows), _raster.INSTANCE_FLOATS), np.float32)
     records[:, 0] = rows[:, 0]
     records[:, 11:14] = rows[:, 11:14]
     if len(rows):
         records[:, 16:] = np.array(things.palettes).reshape(len(rows), -1)
-    return _Columns(rows[:, 1].astype(np.int32), rows, rows[:, 8:11], rows[:, 9] * 1.5, records)
+    return _Columns(rows[:, 1].astype(np.int32), rows, rows[:, 8:11], rows[:, 9] * heights, records)
 
 
 def _wave(turns: Floats) -> Floats:
@@ -175,8 +179,13 @@ class Street:
         depth = dx * float(view[6]) + ahead * float(view[8]) - self._height * float(view[7])
         aside = np.abs(dx * float(view[0]) + ahead * float(view[2]))
         nearest = depth + 12.0
-        small = (columns.class_id >= 0) & (depth * MIN_HEIGHT * self.size[0] * 0.8 > 2.3 * columns.reach * self._focal)
+        least = 0.9 * MIN_HEIGHT * self.size[0] / self._focal
+        small = (columns.class_id >= 0) & (columns.height * grow < least * depth)
         keep = (nearest > 0) & (aside < nearest * (0.55 * self.size[1] / self._focal) + 14.0) & ~small
+        if self._vehicle:
+            keep &= (depth > 3.0) | (np.abs(dx) > 1.3)
+        else:  # nobody hangs a camera behind a tree
+            keep &= (place[:, 5] != 0) | (crossing) | (depth > 9.0) | (np.abs(dx) > 8.0)
         order = np.argsort(-(depth - place[:, 19])[keep], kind="stable")
         return records[keep][order], columns.class_id[keep][order]
 
