@@ -12,11 +12,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-BN_EPS = 1e-3
+BN_EPS = float(np.float32(1e-3))
+"""Rounded, since ONNX holds it in float32: both then normalize alike to the last digit."""
 BN_MOMENTUM = 0.03
 
 
