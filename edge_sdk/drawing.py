@@ -30,15 +30,17 @@ def class_colour(class_id: int) -> Colour:
 def draw(image: npt.NDArray[np.uint8], detections: Detections) -> npt.NDArray[np.uint8]:
     """Draw detections onto a BGR image [H, W, 3], in place, and return it.
 
-    Lines and letters grow with the image; the best detections lie on top.
+    Lines and letters grow with the image. Labels lie over all boxes, the best on top.
     """
     cv2 = opencv("Drawing")
     scale = max(0.4, min(image.shape[:2]) / 1080 * 0.8)
-    thickness = max(1, round(scale * 2.5))
-    for detection in reversed(list(detections)):
-        colour = class_colour(detection.class_id)
+    thickness = max(2, round(scale * 4))
+    worst_first = list(detections)[::-1]
+    for detection in worst_first:
         x1, y1, x2, y2 = map(round, detection.box)
+        colour = class_colour(detection.class_id)
         cv2.rectangle(image, (x1, y1), (x2, y2), colour, thickness, cv2.LINE_AA)
+    for detection in worst_first:
         _label(cv2, image, detection, scale, thickness)
     return image
 
@@ -48,7 +50,7 @@ def _label(
 ) -> None:
     """Write name and score on a plate above the box, or inside it at the image's edge."""
     text = f"{detection.name} {detection.score:.2f}"
-    weight = max(1, round(scale * 1.2))
+    weight = max(1, round(scale * 1.5))
     (width, height), baseline = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, weight)
     pad = max(2, height // 4)
     plate = height + baseline + pad

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from edge_sdk.errors import MissingExtra
@@ -15,6 +16,10 @@ def opencv(purpose: str) -> Any:
     MissingExtra
         If it is not installed; `purpose` says what needed it.
     """
+    # What goes wrong is told in one sentence of ours. Both speak up again where the user has
+    # set them; both are read when OpenCV first looks.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     try:
         import cv2
     except ImportError as error:

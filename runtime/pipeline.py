@@ -76,12 +76,14 @@ class Summary:
     fps : results a second, between the first and the last; 0 where there are fewer than two.
     counts : camera -> what became of its frames.
     stages : stage -> percentiles in milliseconds, see `STAGES`.
+    remarks : what was odd, one sentence each.
     """
 
     seconds: float
     fps: float
     counts: dict[str, Counts]
     stages: dict[str, Percentiles]
+    remarks: tuple[str, ...] = ()
 
     @property
     def delivered(self) -> int:
@@ -99,6 +101,7 @@ class Summary:
                 for name, stage in self.stages.items()
                 if stage.count
             },
+            "remarks": list(self.remarks),
         }
 
 
@@ -151,6 +154,7 @@ class Pipeline:
         )
         self._stopping = threading.Event()
         self._error: BaseException | None = None
+        self._remarks: list[str] = []
         self._timer: threading.Timer | None = None
         self._detecting: threading.Thread | None = None
         self._reading: list[threading.Thread] = []
@@ -231,13 +235,23 @@ class Pipeline:
                 if paced and not self._stopping.wait(max(0.0, first + frame.timestamp - at)):
                     at = perf_counter()
                 if not self._inbox.put(Captured(frame, camera, at)):
-                    break
+                    return
                 start = perf_counter()
+            self._check_end(camera)
         except BaseException as error:
             self._fail(error)
         finally:
             source.close()
             self._inbox.end(camera)
+
+    def _check_end(self, camera: int) -> None:
+        """Remark on a source that ended long before it said it would."""
+        source, captured = self._sources[camera], self._inbox.counts[camera].captured
+        if source.frames is not None and captured < 0.9 * source.frames:
+            self._remarks.append(
+                f"{source.name} says that it has {source.frames} frames and gave {captured}: "
+                "it may be damaged"
+            )
 
     def _detect(self) -> None:
         done = 0
@@ -283,6 +297,7 @@ class Pipeline:
             (delivered - 1) / span if span else 0.0,
             dict(zip(_distinct([source.name for source in self._sources]), counts, strict=True)),
             self.clock.summary(since),
+            tuple(self._remarks),
         )
 
     def __enter__(self) -> Pipeline:

@@ -83,7 +83,7 @@ def _show(summary: Summary, title: str) -> None:
     counts = [
         {
             "source": name, "captured": count.captured, "delivered": count.delivered,
-            "dropped: late": count.late, "dropped: unread at the end": count.unread,
+            "late": count.late, "unread": count.unread,
         }
         for name, count in summary.counts.items()
     ]  # fmt: skip
@@ -94,6 +94,8 @@ def _show(summary: Summary, title: str) -> None:
     ]
     console.print(table(counts))
     console.print(table(stages, title=f"{title}: milliseconds"))
+    for remark in summary.remarks:
+        console.print(f"Note: {remark}.", markup=False)
     console.print(
         f"{summary.delivered} results in {summary.seconds:.1f} s: {summary.fps:.1f} a second."
     )

@@ -38,9 +38,11 @@ class Source(ABC):
     name : the URI that it was opened with.
     live : frames come when they come; whoever is late misses them.
     fps : frames a second: a file's own, or what the camera promises.
+    frames : how many it says it has; None where it does not say or has no end.
     """
 
     live = False
+    frames: int | None = None
 
     def __init__(self, name: str, fps: float) -> None:
         self.name = name

@@ -31,6 +31,8 @@ class VideoSource(Source):
             raise EdgeError(f"{path} is not a video that OpenCV can read, or it is damaged.")
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         super().__init__(name, fps if 0 < fps <= 1000 else 30.0)
+        frames = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        self.frames = frames if frames > 0 else None
 
     def _images(self) -> Iterator[npt.NDArray[np.uint8]]:
         read, image = True, self._first
