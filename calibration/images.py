@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -61,11 +61,9 @@ def read_image(path: Path | str) -> npt.NDArray[np.uint8]:
     cv2 = opencv("Reading images")
     # From memory, not by cv2.imread: imread fills the rest of a truncated JPEG with grey.
     data = np.frombuffer(content(path), np.uint8)
-    with _quiet():
-        try:
-            image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-        except cv2.error:
-            image = None
+    image: npt.NDArray[np.uint8] | None = None
+    with _quiet(), suppress(cv2.error):
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if image is None:
         what = "is empty" if not data.size else "is corrupt, truncated or not an image"
         raise EdgeError(f"{path} {what}: replace or remove it.")

@@ -87,7 +87,7 @@ def _exposed(model: onnx.ModelProto, tensors: list[str]) -> bytes:
         for tensor in tensors
         if tensor not in present
     )
-    return exposed.SerializeToString()
+    return bytes(exposed.SerializeToString())
 
 
 def _session(model: bytes) -> onnxruntime.InferenceSession:
@@ -97,6 +97,7 @@ def _session(model: bytes) -> onnxruntime.InferenceSession:
         raise MissingExtra("onnxruntime", "convert", "Calibration") from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    options.enable_mem_pattern = False  # it would hold room for all outputs twice
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's own exceptions have no common base but this

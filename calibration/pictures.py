@@ -77,7 +77,8 @@ def _street_pictures(address: str, limit: int) -> list[Picture]:
 
     def frame(number: int) -> Image:
         seed, index = sample(number, options.seed, options.fps)
-        return street(seed).frame(index).image
+        image: Image = street(seed).frame(index).image
+        return image
 
     # A frame is a pure function of its address, so its content is known without rendering it;
     # the first one's pixels tell two versions of the renderer apart.

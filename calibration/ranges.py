@@ -34,7 +34,7 @@ _ENTROPY_STRIDE = 8
 _ABSENT = 1e-9
 """What Q is taken to hold where it is empty and P is not, so that the divergence is finite."""
 
-_Counts = npt.NDArray[np.float64]
+_Counts = npt.NDArray[np.floating]
 _Rule = Callable[[_Counts, Histogram], float]
 
 
@@ -131,7 +131,7 @@ def _nonzero(histogram: Histogram) -> _Counts:
 
 def _edges(histogram: Histogram) -> _Counts:
     """Return the borders of those bins; the last one ends at the largest magnitude."""
-    edges = np.arange(_bins(histogram) + 1) * histogram.width
+    edges: _Counts = np.arange(_bins(histogram) + 1) * histogram.width
     edges[-1] = max(histogram.largest, edges[-2] + histogram.width / 1024)  # never empty
     return edges
 

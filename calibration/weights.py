@@ -77,7 +77,10 @@ def channel_scales(
     others = tuple(index for index in range(weight.ndim) if index != axis % weight.ndim)
     scales = np.abs(weight.astype(np.float64)).max(axis=others, initial=0.0) / STEPS
     scales = np.maximum(scales, floor.reshape(-1, channels if floor.size > 1 else 1).max(axis=0))
-    return np.maximum(scales, _DEAD * (scales.max() or 1.0)).astype(np.float32)
+    result: npt.NDArray[np.float32] = np.maximum(scales, _DEAD * (scales.max() or 1.0)).astype(
+        np.float32
+    )
+    return result
 
 
 def _step(name: str, index: GraphIndex, activations: Mapping[str, ActivationScale]) -> float | None:
