@@ -85,9 +85,15 @@ def open_side(text: str) -> Side:
         return Side(text, model, head_spec_of(model), target or preferred_target())
     with Bundle.open(path) as bundle:
         target = target or preferred_target(bundle.targets)
-        bundle.engine_file(target)  # raises where there is none
-        model = load_model(bundle.file(f"engines/{target}/lowered.onnx"))
+        model = load_model(_graph(bundle, target))
         return Side(text, model, bundle.head_spec, target)
+
+
+def _graph(bundle: Bundle, target: str) -> Path:
+    """Return the ONNX file that a bundle's engine was built from, or that is the engine."""
+    engine = bundle.engine_file(target)
+    lowered = f"engines/{target}/lowered.onnx"
+    return bundle.file(lowered) if lowered in bundle.manifest["files"] else engine
 
 
 def compare(
