@@ -143,7 +143,7 @@ def rescaling(node: onnx.NodeProto, index: GraphIndex) -> tuple[str, float] | No
 def _reads(node: onnx.NodeProto, name: str, index: GraphIndex) -> bool:
     """Tell whether a node can read a tensor as integers."""
     if node.op_type == "Resize":
-        return node.input[0] == name and attribute(node, "mode", "nearest") == "nearest"
+        return bool(node.input[0] == name and attribute(node, "mode", "nearest") == "nearest")
     if node.op_type == "Add":
         return not any(map(index.is_constant, node.input))
     if node.op_type == "Concat":

@@ -6,7 +6,7 @@ precision and the reason, and whoever edits a precision there decides.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -71,18 +71,19 @@ class PrecisionPlan:
         int8 = sum(group.macs for group in self.groups if group.precision == "int8")
         return int8 / total if total else 0.0
 
-    def check(self, model_key: str, groups: Iterable[PlanGroup]) -> None:
-        """Refuse the plan if it does not fit a model.
+    def check(self, model_key: str, target: str, groups: Iterable[PlanGroup]) -> None:
+        """Refuse the plan if it does not fit a model and a target.
 
         Parameters
         ----------
         model_key : of the model about to be lowered.
+        target : that it is about to be lowered for.
         groups : the layer groups of that model.
 
         Raises
         ------
         EdgeError
-            If the plan is for another model, or a group or layer is unknown, missing or
+            If the plan is for another model or target, or a group or layer is unknown, missing or
             in the wrong group.
         """
         if self.model_key != model_key:
@@ -90,6 +91,11 @@ class PrecisionPlan:
                 f"The plan was made for another model (its key starts with "
                 f"{self.model_key[:12]!r}, this model's with {model_key[:12]!r}): make a plan "
                 "for this one with `edge-sdk plan`."
+            )
+        if self.target != target:
+            raise EdgeError(
+                f"The plan was made for the target {self.target!r}, not for {target!r}: make one "
+                "for it with `edge-sdk plan`."
             )
         known = {group.name: set(group.layers) for group in groups}
         planned = {group.name: set(group.layers) for group in self.groups}
@@ -180,7 +186,7 @@ def _group(number: int, entry: Any) -> PlanGroup:
     )
 
 
-def _fields(values: Any, needed: dict[str, type], optional: set[str], where: str) -> None:
+def _fields(values: Any, needed: Mapping[str, type], optional: set[str], where: str) -> None:
     if not isinstance(values, dict):
         raise EdgeError(f"is malformed: {where} must be a mapping.")
     unknown = sorted(map(str, set(values) - set(needed) - optional))
@@ -188,7 +194,7 @@ def _fields(values: Any, needed: dict[str, type], optional: set[str], where: str
         raise EdgeError(f"has an unknown entry {unknown[0]!r} in {where}.")
     for name, kind in needed.items():
         if not isinstance(values.get(name), kind):
-            what = {str: "text", list: "a list"}[kind]
+            what = "a list" if kind is list else "text"
             raise EdgeError(f"needs {what} as {name!r} in {where}.")
 
 

@@ -1,1 +1,27 @@
-"""TBD."""
+"""One file a target: a lowered graph in, an engine on disk out.
+
+An engine builder is a function `write_engine(lowered, folder)` that writes into an existing
+folder and returns the file to open.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import onnx
+
+
+def write_engine(target: str, lowered: onnx.ModelProto, folder: Path) -> Path:
+    """Write the engine of a target into a folder and return the file to open.
+
+    Raises
+    ------
+    EdgeError
+        If the engine library refuses the graph.
+    MissingExtra
+        If the target's package is not installed.
+    """
+    module = importlib.import_module(f"edge_sdk.converters.engines.{target}")
+    path: Path = module.write_engine(lowered, folder)
+    return path

@@ -1,0 +1,91 @@
+"""The layers of a model that must share a precision, and how much work they are.
+
+A tensor is quantized for all that read it or for none, so layers on one tensor go together.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from math import prod
+
+import onnx
+from onnx import shape_inference
+
+from edge_sdk.converters.graph_index import GraphIndex
+from edge_sdk.converters.quantization_points import weighted_layers
+from edge_sdk.errors import EdgeError
+from edge_sdk.precision_plan import PlanGroup
+
+
+def layer_groups(model: onnx.ModelProto, keep_float: Sequence[str] = ()) -> list[PlanGroup]:
+    """Return the groups in the order of the graph, each named after its first layer.
+
+    Parameters
+    ----------
+    model : the float graph.
+    keep_float : patterns (`fnmatch`) of layer names; a group with a layer that fits stays
+        float, all others are INT8.
+
+    Raises
+    ------
+    EdgeError
+        If a layer has no name, or that of another one, or a pattern fits no layer.
+    """
+    index = GraphIndex(model.graph)
+    layers = weighted_layers(index)
+    names = _checked(layers)
+    for pattern in keep_float:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise EdgeError(
+                f"No layer is called {pattern!r}. The first layers are "
+                f"{', '.join(names[:3])}; patterns such as '*head*' are allowed."
+            )
+    cells = _cells(model)
+    members: dict[str, list[onnx.NodeProto]] = {}
+    for node in layers:
+        members.setdefault(node.input[0], []).append(node)
+    return [_group(nodes, index, cells, keep_float) for nodes in members.values()]
+
+
+def _group(
+    nodes: list[onnx.NodeProto],
+    index: GraphIndex,
+    cells: dict[str, int],
+    keep_float: Sequence[str],
+) -> PlanGroup:
+    pattern = next(
+        (p for p in keep_float for node in nodes if fnmatchcase(node.name, p)),
+        None,
+    )
+    # Each weight is used once an output cell, or once an input cell if transposed.
+    counted = ((n, n.output[0] if n.op_type == "Conv" else n.input[0]) for n in nodes)
+    return PlanGroup(
+        name=nodes[0].name,
+        layers=tuple(node.name for node in nodes),
+        precision="int8" if pattern is None else "float",
+        why="all INT8" if pattern is None else f"kept by {pattern!r}",
+        macs=sum(prod(index.shape(node.input[1])) * cells.get(name, 0) for node, name in counted),
+    )
+
+
+def _checked(layers: list[onnx.NodeProto]) -> list[str]:
+    names = [node.name for node in layers]
+    for name, count in Counter(names).items():
+        if not name or count > 1:
+            raise EdgeError(
+                f"{count} layers of the model are called {name!r}, so that no plan can name "
+                "them: convert the model with `edge-sdk convert`."
+            )
+    return names
+
+
+def _cells(model: onnx.ModelProto) -> dict[str, int]:
+    """Return height * width of every map where they are known."""
+    graph = shape_inference.infer_shapes(model).graph
+    cells = {}
+    for value in [*graph.input, *graph.value_info, *graph.output]:
+        dims = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        cells[value.name] = prod(dims[2:])
+    return cells

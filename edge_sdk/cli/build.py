@@ -1,0 +1,72 @@
+"""edge-sdk build: lower the graph for a target, build its engine, write the bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edge_sdk.cli.console import console, progress_bar
+
+if TYPE_CHECKING:
+    from edge_sdk.deployment import Build
+
+
+def build(
+    model: Annotated[Path, typer.Argument(help="A float ONNX file of `edge-sdk convert`.")],
+    calib: Annotated[Path, typer.Option(help="Its calibration, from `edge-sdk calibrate`.")],
+    plan: Annotated[Path, typer.Option(help="Its plan, from `edge-sdk plan`.")],
+    target: Annotated[str, typer.Option(help="openvino or onnxruntime.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="NAME.edge, or NAME.edge.zip.")],
+    method: Annotated[
+        str, typer.Option(help="Range method: mse, max, percentile or entropy.")
+    ] = "mse",
+    seven_bit_weights: Annotated[
+        bool | None,
+        typer.Option(
+            "--seven-bit-weights/--eight-bit-weights",
+            help="7 bits for x86 CPUs without VNNI; by default what this CPU needs.",
+        ),
+    ] = None,
+    keep_int8: Annotated[
+        bool, typer.Option("--keep-int8", help="Ship INT8 even if it is no faster here.")
+    ] = False,
+) -> None:
+    """Build the engine of one target and write the bundle."""
+    from edge_sdk.deployment import build as run
+
+    with progress_bar() as progress:
+        done = run(
+            model,
+            calib,
+            plan,
+            target,
+            output,
+            method=method,
+            seven_bit_weights=seven_bit_weights,
+            keep_int8=keep_int8,
+            progress=progress,
+        )
+    show(done)
+
+
+def show(done: Build) -> None:
+    """Say what was built and what to do with it."""
+    if done.refused:
+        console.print(
+            f"INT8 is only {done.speedup:.2f} times as fast as float here: the bundle has the "
+            "float engine (--keep-int8 ships INT8 all the same).",
+            style="yellow",
+        )
+    elif done.speedup is not None:
+        console.print(
+            f"INT8 ({done.plan.share():.1%} of the work) is {done.speedup:.2f} times as fast as "
+            "float here."
+        )
+    console.print(
+        f"{done.bundle}: engine for {done.plan.target}.\n"
+        f"Next: edge-sdk eval {done.bundle} --data DIR, or edge-sdk run {done.bundle} --source S",
+        soft_wrap=True,
+        markup=False,
+    )

@@ -1,0 +1,341 @@
+"""From a float model to a bundle: the plan, the build, and all steps in one go."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import edge_sdk
+from edge_sdk.bundle import write_bundle
+from edge_sdk.engine_trial import WORTHWHILE, EngineTrial
+from edge_sdk.errors import EdgeError
+from edge_sdk.files import sha256, write_text
+from edge_sdk.head_spec import HeadSpec
+from edge_sdk.precision_plan import PrecisionPlan
+from edge_sdk.progress import Progress, silent
+
+if TYPE_CHECKING:
+    import onnx
+
+    from edge_sdk.calibration import Calibration
+
+Content = Path | bytes | str
+
+
+@dataclass(frozen=True)
+class Build:
+    """What `build` did.
+
+    Attributes
+    ----------
+    bundle : the bundle written.
+    plan : what was shipped, with its target.
+    speedup : how many times as fast as float INT8 is, timed in turn; None if nothing is INT8.
+    refused : whether INT8 was planned and float is shipped, since INT8 is not faster here.
+    """
+
+    bundle: Path
+    plan: PrecisionPlan
+    speedup: float | None
+    refused: bool
+
+
+def plan(
+    model: Path | str,
+    calibration: Path | str,
+    target: str,
+    output: Path | str,
+    *,
+    keep_float: Sequence[str] = (),
+) -> PrecisionPlan:
+    """Write the plan that runs every layer in INT8 but those to be kept.
+
+    Parameters
+    ----------
+    model : a float ONNX file of `convert`.
+    calibration : of this model, a file of `calibrate`.
+    target : "openvino" or "onnxruntime".
+    output : the plan to write (`plan.yaml`).
+    keep_float : patterns (`fnmatch`) of layer names that stay float, with their groups.
+
+    Raises
+    ------
+    EdgeError
+        If a file cannot be used, the calibration is of another model, the target is unknown,
+        or a pattern fits no layer.
+    """
+    from edge_sdk.converters.layer_groups import layer_groups
+    from edge_sdk.converters.lowering import lowering
+    from edge_sdk.converters.model_file import load_model, model_key
+
+    lowering(target)
+    graph = load_model(model)
+    _calibration(calibration, model, graph)
+    made = PrecisionPlan(model_key(graph), target, tuple(layer_groups(graph, keep_float)))
+    made.save(output)
+    return made
+
+
+def build(
+    model: Path | str,
+    calibration: Path | str,
+    plan: Path | str,
+    target: str,
+    output: Path | str,
+    *,
+    method: str = "mse",
+    seven_bit_weights: bool | None = None,
+    keep_int8: bool = False,
+    files: Mapping[str, Content] | None = None,
+    progress: Progress = silent,
+) -> Build:
+    """Lower a float model for a target, build its engine and write the bundle.
+
+    The INT8 engine is timed against the float one. If it is not at least 1.02 times as fast,
+    the bundle gets the float engine.
+
+    Parameters
+    ----------
+    model : a float ONNX file of `convert`.
+    calibration : of this model, a file of `calibrate`.
+    plan : of this model and target, a file of `plan`.
+    target : "openvino" or "onnxruntime".
+    output : the bundle to write, NAME.edge or NAME.edge.zip.
+    method : how ranges are found: "mse", "max", "percentile" or "entropy".
+    seven_bit_weights : weights from -63 to 63, for CPUs without VNNI; None looks at this
+        machine's CPU.
+    keep_int8 : ship INT8 whatever the timing says.
+    files : more files for the bundle, by their name in it.
+    progress : told of the steps.
+
+    Raises
+    ------
+    EdgeError
+        If a file cannot be used, belongs to another model or target, or an engine cannot be
+        built.
+    """
+    from edge_sdk.converters.lowering import lowering
+    from edge_sdk.converters.lowering.cpu import GRID
+    from edge_sdk.converters.lowering.instruction_set import needs_seven_bit_weights
+
+    lower = lowering(target)
+    inputs = _Inputs.read(model, calibration, plan, target)
+    if seven_bit_weights is None:
+        seven_bit_weights = needs_seven_bit_weights()
+    progress(0, 3, "building")
+    table = inputs.calibration.quantization_table(inputs.graph, method)
+    layers = inputs.plan.int8_layers
+    with tempfile.TemporaryDirectory() as scratch:
+        trial = EngineTrial(target, Path(scratch))
+        trial.add("float", inputs.graph)
+        if layers:
+            trial.add(
+                "int8", lower(inputs.graph, table, layers, seven_bit_weights=seven_bit_weights)
+            )
+            progress(1, 3, "building")
+            trial.time(inputs.spec)
+        progress(2, 3, "building")
+        refused = trial.speedup is not None and trial.speedup < WORTHWHILE and not keep_int8
+        shipped = _all_float(inputs.plan, trial.speedup) if refused else inputs.plan
+        engine: dict[str, Any] = {"precision": "float"}
+        if shipped.int8_layers:
+            bits = 7 if seven_bit_weights else 8
+            engine = {"precision": "int8", "activations": GRID, "weight_bits": bits}
+        engine["file"] = trial.name(trial.engines[engine["precision"]])
+        manifest = {
+            "head_spec": inputs.spec.to_dict(),
+            "model_key": shipped.model_key,
+            "engines": {target: engine},
+            "precision": _summary(shipped, method),
+            "provenance": inputs.provenance(),
+            "measured": trial.measured(),
+        }
+        contents = {
+            "model.onnx": Path(model),
+            "quant.json": table.to_json(),
+            "plan.yaml": shipped.to_yaml(),
+            **inputs.proof(),
+            **trial.files(engine["precision"]),
+            **(files or {}),
+        }
+        write_bundle(output, contents, manifest)
+    progress(3, 3, "building")
+    return Build(Path(output), shipped, trial.speedup, refused)
+
+
+def deploy(
+    source: Path | str,
+    images: Path | str,
+    target: str,
+    output: Path | str,
+    *,
+    head: str | None = None,
+    names: Sequence[str] | None = None,
+    input_size: tuple[int, int] | None = None,
+    limit: int = 256,
+    method: str = "mse",
+    keep_float: Sequence[str] = (),
+    seven_bit_weights: bool | None = None,
+    keep_int8: bool = False,
+    files: Mapping[str, Content] | None = None,
+    progress: Progress = silent,
+) -> Build:
+    """Convert, calibrate, plan and build in one go.
+
+    The files between the steps are kept in the folder NAME.work beside the output, and used
+    again as far as they fit: the float model if the source and the arguments of the conversion
+    are the same, the calibration if the model and the images are (an interrupted one goes on).
+
+    Parameters
+    ----------
+    source : a checkpoint or an ONNX file.
+    images : a folder of representative images, a glob, or `test://street?...`.
+    target, output, method, keep_float, seven_bit_weights, keep_int8, files : see `plan`, `build`.
+    head, names, input_size : see `convert`.
+    limit : use at most so many images.
+    progress : told of all steps.
+
+    Raises
+    ------
+    EdgeError
+        If a step fails; what the steps before it made is kept.
+    """
+    from edge_sdk.calibration import calibrate
+    from edge_sdk.converters.lowering import lowering
+
+    lowering(target)
+    work = work_folder(output)
+    work.mkdir(parents=True, exist_ok=True)
+    model, calibration = work / "model.onnx", work / "model.calib"
+    _convert(Path(source), model, head, names, input_size, progress)
+    calibrate(model, images, calibration, limit=limit, progress=progress)
+    plan(model, calibration, target, work / "plan.yaml", keep_float=keep_float)
+    return build(
+        model,
+        calibration,
+        work / "plan.yaml",
+        target,
+        output,
+        method=method,
+        seven_bit_weights=seven_bit_weights,
+        keep_int8=keep_int8,
+        files=files,
+        progress=progress,
+    )
+
+
+def work_folder(output: Path | str) -> Path:
+    """Return the folder where `deploy` keeps the files between its steps."""
+    output = Path(output)
+    return output.with_name(output.name.removesuffix(".zip").removesuffix(".edge") + ".work")
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """What a build is made of, read and found to belong together."""
+
+    graph: onnx.ModelProto
+    spec: HeadSpec
+    calibration: Calibration
+    plan: PrecisionPlan
+
+    @classmethod
+    def read(
+        cls, model: Path | str, calibration: Path | str, plan: Path | str, target: str
+    ) -> _Inputs:
+        from edge_sdk.converters.layer_groups import layer_groups
+        from edge_sdk.converters.model_file import head_spec_of, load_model
+
+        graph = load_model(model)
+        spec = head_spec_of(graph)
+        counts = _calibration(calibration, model, graph)
+        precision = PrecisionPlan.load(plan)
+        precision.check(counts.model_key, target, layer_groups(graph))
+        return cls(graph, spec, counts, precision)
+
+    def provenance(self) -> dict[str, Any]:
+        from edge_sdk.converters.convert import SOURCE_KEY
+        from edge_sdk.converters.model_file import metadata
+        from edge_sdk.evaluation.conditions import version_of
+
+        source = metadata(self.graph).get(SOURCE_KEY)
+        tools = ("onnx", "onnxruntime", "openvino")
+        return {
+            "source": json.loads(source) if source else None,
+            "calibration_key": self.calibration.key,
+            "calibration_images": len(self.calibration.images),
+            "tools": {"edge-sdk": edge_sdk.__version__, **{t: version_of(t) for t in tools}},
+            "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        }
+
+    def proof(self) -> dict[str, str]:
+        """Return the proof of the conversion as a file of the bundle, if the model has one."""
+        from edge_sdk.converters.model_file import metadata
+        from edge_sdk.converters.proof import METADATA_KEY
+
+        proof = metadata(self.graph).get(METADATA_KEY)
+        return {"proof.json": proof} if proof else {}
+
+
+def _calibration(path: Path | str, model: Path | str, graph: onnx.ModelProto) -> Calibration:
+    from edge_sdk.calibration import Calibration
+    from edge_sdk.converters.model_file import model_key
+
+    calibration = Calibration.load(path)
+    if calibration.model_key != model_key(graph):
+        raise EdgeError(
+            f"The calibration {path} belongs to another model than {model}: run "
+            "`edge-sdk calibrate` on this one."
+        )
+    return calibration
+
+
+def _convert(
+    source: Path,
+    output: Path,
+    head: str | None,
+    names: Sequence[str] | None,
+    input_size: tuple[int, int] | None,
+    progress: Progress,
+) -> None:
+    """Convert unless `output` already is what these arguments make of this source."""
+    from edge_sdk.converters.convert import convert
+
+    if not source.is_file():
+        raise EdgeError(f"There is no model at {source}.")
+    note = output.with_suffix(".json")
+    key = json.dumps(
+        {
+            "source": sha256(source),
+            "head": head,
+            "names": list(names) if names else None,
+            "input_size": input_size,
+            "edge-sdk": edge_sdk.__version__,
+        }
+    )
+    if output.is_file() and note.is_file() and note.read_text(encoding="utf-8") == key:
+        return
+    convert(source, output, head=head, names=names, input_size=input_size, progress=progress)
+    write_text(note, key)
+
+
+def _all_float(plan: PrecisionPlan, speedup: float | None) -> PrecisionPlan:
+    why = f"INT8 is no faster: {speedup:.2f}x"
+    groups = tuple(replace(group, precision="float", why=why) for group in plan.groups)
+    return replace(plan, groups=groups)
+
+
+def _summary(plan: PrecisionPlan, method: str) -> dict[str, Any]:
+    layers = sum(len(group.layers) for group in plan.groups)
+    int8 = len(plan.int8_layers)
+    return {
+        "int8_layers": int8,
+        "float_layers": layers - int8,
+        "int8_share_of_macs": round(plan.share(), 4),
+        "ranges": method,
+    }
