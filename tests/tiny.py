@@ -43,7 +43,7 @@ def write_tiny_model(
     nodes, weights, outputs = [], [], []
 
     def conv(source: str, target: str, out: int, into: int, side: int, stride: int) -> None:
-        kernel = rng.normal(0, 1 / np.sqrt(into * side * side), (out, into, side, side))
+        kernel = rng.normal(0, np.sqrt(4 / (into * side * side)), (out, into, side, side))
         bias = rng.normal(0, 0.1, out)
         for name, value in ((f"{target}.w", kernel), (f"{target}.b", bias)):
             weights.append(numpy_helper.from_array(value.astype(np.float32), name))
