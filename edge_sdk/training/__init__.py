@@ -1,1 +1,6 @@
-"""TBD."""
+"""Training of YOLO-NAS networks from scratch, from data sets or the test camera."""
+
+from edge_sdk.training.recipe import Recipe
+from edge_sdk.training.trainer import Trained, train
+
+__all__ = ["Recipe", "Trained", "train"]
