@@ -67,6 +67,21 @@ AVX2 static void resample(const uint8_t *row, size_t readable, ptrdiff_t ahead,
 }
 
 
+AVX2 static void blend(const int16_t *upper, const int16_t *lower, int16_t weight, int count,
+                       int16_t *out)
+{
+    const __m256i weights = _mm256_set1_epi16(weight);
+    int i = 0;
+    for (; i + 16 <= count; i += 16) {
+        const __m256i from = _mm256_loadu_si256((const __m256i *)(upper + i));
+        const __m256i to = _mm256_loadu_si256((const __m256i *)(lower + i));
+        const __m256i part = _mm256_mulhrs_epi16(_mm256_sub_epi16(to, from), weights);
+        const __m256i value = _mm256_add_epi16(from, part);
+        _mm256_storeu_si256((__m256i *)(out + i), value);
+    }
+    portable_blend(upper + i, lower + i, weight, count - i, out + i);
+}
+
 AVX2 static void write_float16(const int16_t *values, int count, float scale, void *out)
 {
     const float step = scale / 128.0f;

@@ -12,6 +12,12 @@ static void resample(const uint8_t *row, size_t readable, ptrdiff_t ahead,
     portable_resample_from(0, row, columns, planes);
 }
 
+static void blend(const int16_t *upper, const int16_t *lower, int16_t weight, int count,
+                  int16_t *out)
+{
+    portable_blend(upper, lower, weight, count, out);
+}
+
 static void write_float16(const int16_t *values, int count, float scale, void *out)
 {
     portable_write_float16(values, count, scale, out);
@@ -41,7 +47,7 @@ static int supported(const instruction_set *set)
         return avx2;
     if (set == &instruction_set_avx512)
         return avx2 && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vbmi");
+               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512f");
 #endif
     (void)set;
     return 1;

@@ -10,14 +10,9 @@ extern const instruction_set instruction_set_avx2, instruction_set_avx512;
 extern const instruction_set instruction_set_neon;
 #endif
 
-/* The portable loops but for those that an instruction set writes itself, compiled for the
- * target given as attribute (none for the portable one). */
+/* The portable loops that compilers vectorize well, compiled for the target given as attribute
+ * (none for the portable one). */
 #define DEFINE_PORTABLE_LOOPS(...)                                                               \
-    __VA_ARGS__ static void blend(const int16_t *upper, const int16_t *lower, int16_t weight,    \
-                                  int count, int16_t *out)                                       \
-    {                                                                                            \
-        portable_blend(upper, lower, weight, count, out);                                        \
-    }                                                                                            \
     __VA_ARGS__ static void write_float32(const int16_t *values, int count, float scale,         \
                                           void *out)                                             \
     {                                                                                            \
