@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 
 class Percentiles(NamedTuple):
-    """Of `count` durations, in the unit of the samples; not a number where there is none."""
+    """Of `n` durations, in the unit of the samples; not a number where there is none."""
 
-    count: int
+    n: int
     mean: float
     p50: float
     p95: float

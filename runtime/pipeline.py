@@ -99,7 +99,7 @@ class Summary:
             "stages_ms": {
                 name: {key: round(value, 3) for key, value in stage._asdict().items()}
                 for name, stage in self.stages.items()
-                if stage.count
+                if stage.n
             },
             "remarks": list(self.remarks),
         }
@@ -366,9 +366,10 @@ def stream(
         with suppress(KeyboardInterrupt):
             for result in pipeline:
                 start = perf_counter()
-                if any([consume(result) is False for consume in consumers]):
-                    break
+                answers = [consume(result) for consume in consumers]
                 pipeline.clock.add("sinks", perf_counter() - start)
+                if any(answer is False for answer in answers):
+                    break
     return pipeline.summary()
 
 

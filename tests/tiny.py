@@ -37,7 +37,7 @@ def tiny_spec(size: tuple[int, int] = SIZE, classes: tuple[str, ...] = CLASSES) 
 def write_tiny_model(
     path: Path, spec: HeadSpec | None = None, *, seed: int = 0, batch: int | str = 1
 ) -> Path:
-    """Write a float ONNX detector of a few convolutions with a "dfl" head: every frame has boxes."""
+    """Write a float ONNX detector of a few convolutions; it sees boxes in every frame."""
     spec = spec or tiny_spec()
     rng = np.random.default_rng(seed)
     nodes, weights, outputs = [], [], []

@@ -57,7 +57,7 @@ def run(
                 max_frames=max_frames,
                 stats=stats,
             )
-        _show(summary, f"{model} on {detector.target}, {threads or 'default'} threads")
+        _show(summary, f"{model.name}, {detector.target}, threads {threads or 'by default'}")
 
 
 class _Ticker:
@@ -79,7 +79,7 @@ class _Ticker:
             self._frames, self._since = 0, perf_counter()
 
 
-def _show(summary: Summary, title: str) -> None:
+def _show(summary: Summary, how: str) -> None:
     counts = [
         {
             "source": name, "captured": count.captured, "delivered": count.delivered,
@@ -90,12 +90,11 @@ def _show(summary: Summary, title: str) -> None:
     stages = [
         {"stage": name, **{key: round(value, 2) for key, value in stage._asdict().items()}}
         for name, stage in summary.stages.items()
-        if stage.count
+        if stage.n
     ]
     console.print(table(counts))
-    console.print(table(stages, title=f"{title}: milliseconds"))
+    console.print(table(stages, title="milliseconds"))
     for remark in summary.remarks:
         console.print(f"Note: {remark}.", markup=False)
-    console.print(
-        f"{summary.delivered} results in {summary.seconds:.1f} s: {summary.fps:.1f} a second."
-    )
+    rate = f"{summary.delivered} results in {summary.seconds:.1f} s: {summary.fps:.1f} a second"
+    console.print(f"{rate} ({how}).", markup=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from pathlib import Path
 
@@ -43,18 +44,19 @@ def open_source(uri: str | Path) -> Source:
 
 
 def _open_path(parts: SourceUri) -> Source:
-    path = Path(parts.place)
-    if path.is_dir():
+    place, path = parts.place, Path(parts.place)
+    # Not Path's own tests, which raise on names that are too long.
+    if os.path.isdir(place):
         pictures = sorted(file for file in path.iterdir() if is_picture(file))
-    elif path.is_file() and not is_picture(path):
+    elif os.path.isfile(place) and not is_picture(path):
         from edge_sdk.runtime.sources.video import VideoSource
 
         parts.read_options({})
         return VideoSource(parts.text, path)
-    elif path.is_file():
+    elif os.path.isfile(place):
         pictures = [path]
-    elif glob.has_magic(parts.place):
-        pictures = sorted(file for file in map(Path, glob.glob(parts.place)) if is_picture(file))
+    elif glob.has_magic(place):
+        pictures = sorted(file for file in map(Path, glob.glob(place)) if is_picture(file))
     else:
-        raise EdgeError(f"There is no source at {parts.place}.")
+        raise EdgeError(f"There is no source at {place[:200]!r}.")
     return PictureSource(parts.text, pictures, **parts.read_options({"fps": positive}))

@@ -1,10 +1,10 @@
 """The grammar of sources: a place, and options after a question mark.
 
-    0                              the first webcam; 0?size=1280x720&fps=30
-    /dev/video0                    the same by its device
-    clip.mp4, file:///clip.mp4     a video file
-    photo.jpg, folder, *.jpg       pictures, in the order of their names; folder?fps=2
-    test://street?seed=0           the test camera
+0                              the first webcam; 0?size=1280x720&fps=30
+/dev/video0                    the same by its device
+clip.mp4, file:///clip.mp4     a video file
+photo.jpg, folder, *.jpg       pictures, in the order of their names; folder?fps=2
+test://street?seed=0           the test camera
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class SourceUri:
 
 def parse_uri(text: str) -> SourceUri:
     """Take a source's URI apart."""
-    if os.path.exists(text):  # Path.exists raises on names that are too long
+    if os.path.exists(text):
         return SourceUri(text, "", text, {})
     place, mark, query = text.rpartition("?")
     if not mark or "=" not in query:  # the question mark of a glob

@@ -82,7 +82,9 @@ def test_openvino_reads_its_own_format(tiny_model: Path, tmp_path: Path) -> None
     path = tmp_path / "model.xml"
     openvino.save_model(openvino.Core().read_model(tiny_model), path, compress_to_fp16=False)
     for expected, output in zip(
-        reference(tiny_model, images()), open_engine(path, "openvino", SPEC, 1)(images()), strict=True
+        reference(tiny_model, images()),
+        open_engine(path, "openvino", SPEC, 1)(images()),
+        strict=True,
     ):
         np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-4)
 
@@ -146,9 +148,7 @@ def test_bad_arguments(tiny_model: Path) -> None:
             open_engine(*arguments)  # type: ignore[arg-type]
 
 
-def test_missing_package_names_the_extra(
-    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_package_names_the_extra(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backends, "installed", lambda target: False)
     with pytest.raises(MissingExtra, match=r"edge-sdk\[openvino\]"):
         open_engine(tiny_model, "openvino")

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+cv2 = pytest.importorskip("cv2")
+STREET = "test://street?size=160x96"
+
+
+def edge_sdk(*arguments: object) -> subprocess.Popen[str]:
+    code = "from edge_sdk.cli import main; main()"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "COLUMNS": "120"},
+    )  # fmt: skip
+
+
+def frames_of(path: Path) -> int:
+    capture, count = cv2.VideoCapture(str(path)), 0
+    while capture.read()[0]:
+        count += 1
+    return count
+
+
+def test_streams_into_every_sink(tiny_bundle: Path, tmp_path: Path) -> None:
+    video, lines, stats = (tmp_path / name for name in ("out.mp4", "out.jsonl", "stats.jsonl"))
+    program = edge_sdk(
+        "run", tiny_bundle, "--source", f"{STREET}&frames=8", "--source", f"{STREET}&seed=1",
+        "--sink", video, "--sink", lines, "--policy", "every", "--max-frames", 12,
+        "--stats", stats, "--score", 0.5, "--iou", 0.6, "--threads", 1, "--target", "onnxruntime",
+    )  # fmt: skip
+    _, words = program.communicate(timeout=60)
+    assert program.returncode == 0, words
+    assert "12 results" in words
+    assert "tiny.edge, onnxruntime, threads 1" in words
+    assert frames_of(video) + frames_of(tmp_path / "out-2.mp4") == 12
+    assert len(lines.read_text().splitlines()) == 12
+    assert json.loads(stats.read_text().splitlines()[-1])["final"] is True
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_leaves_a_playable_video(
+    tiny_bundle: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    video, lines = tmp_path / "out.mp4", tmp_path / "out.jsonl"
+    program = edge_sdk(
+        "run", tiny_bundle, "--source", STREET, "--sink", video, "--sink", lines, "--threads", 1
+    )
+    deadline = time.monotonic() + 60
+    while not (lines.exists() and lines.read_text().count("\n") > 10):
+        assert time.monotonic() < deadline
+        assert program.poll() is None, program.communicate()[1]
+        time.sleep(0.02)
+    program.send_signal(number)
+    sent = time.monotonic()
+    _, words = program.communicate(timeout=30)
+    assert time.monotonic() - sent < 10
+    assert program.returncode == 0, words
+    assert "Traceback" not in words
+    assert frames_of(video) >= 10
+
+
+def test_bad_input_is_one_sentence_and_status_2(tiny_bundle: Path, tmp_path: Path) -> None:
+    video = tmp_path / "broken.mp4"
+    video.write_bytes(b"no video")
+    for arguments, message in (
+        ((tiny_bundle, "--source", video), "broken.mp4 is not a video"),
+        ((tmp_path / "none.edge", "--source", STREET), "There is no bundle at"),
+        ((tiny_bundle, "--source", STREET, "--sink", "out.gif"), "Unknown sink 'out.gif'"),
+    ):
+        program = edge_sdk("run", *arguments, "--threads", 1)
+        out, words = program.communicate(timeout=60)
+        assert program.returncode == 2
+        assert message in words
+        assert words.count("\n") == 1, words
+        assert not out
+    assert list(tmp_path.iterdir()) == [video]

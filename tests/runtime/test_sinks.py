@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_sdk.detections import Detections
+from edge_sdk.errors import EdgeError
+from edge_sdk.runtime import Frame, Result, StageTimes, open_sink
+from edge_sdk.runtime.sources.pictures import PictureSource
+
+cv2 = pytest.importorskip("cv2")
+
+FOUND = Detections(
+    np.array([[8, 20, 60, 40]], np.float32), np.array([0.75], np.float32),
+    np.zeros(1, np.int32), ("car",),
+)  # fmt: skip
+
+
+def source(name: str = "clip", fps: float = 10.0) -> PictureSource:
+    return PictureSource(name, [Path("unread")], fps)
+
+
+def result(camera: PictureSource, index: int, size: tuple[int, int] = (48, 64)) -> Result:
+    image = np.full((*size, 3), 10 * index, np.uint8)
+    frame = Frame(image, index, index / camera.fps, camera)
+    return Result(frame, FOUND, StageTimes(0.001, 0.002, 0.003), 0.0071)
+
+
+def read(path: Path) -> tuple[float, list[Any]]:
+    capture = cv2.VideoCapture(str(path))
+    images = []
+    while (answer := capture.read())[0]:
+        images.append(answer[1])
+    return capture.get(cv2.CAP_PROP_FPS), images
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi"])
+def test_video_file_appears_when_closed_and_plays(tmp_path: Path, suffix: str) -> None:
+    path, camera = tmp_path / f"out.{suffix}", source()
+    sink = open_sink(path)
+    for index in range(6):
+        sink(result(camera, index))
+    assert not path.exists()
+    sink.close()
+    fps, images = read(path)
+    assert (fps, len(images), images[0].shape) == (10, 6, (48, 64, 3))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_video_is_annotated_and_the_frame_is_not(tmp_path: Path) -> None:
+    shown = result(source(), 0)
+    sink = open_sink(tmp_path / "out.avi")
+    sink(shown)
+    sink.close()
+    assert (shown.frame.image == 0).all()
+    assert read(tmp_path / "out.avi")[1][0].max() > 100
+
+
+def test_video_keeps_the_time_of_the_source_over_missed_frames(tmp_path: Path) -> None:
+    sink, camera = open_sink(tmp_path / "out.mp4"), source()
+    for index in (3, 4, 9):
+        sink(result(camera, index))
+    sink.close()
+    brightness = [int(image[-6:].mean().round(-1)) for image in read(tmp_path / "out.mp4")[1]]
+    assert brightness == [30, 40, 40, 40, 40, 40, 90]
+
+
+def test_each_source_has_a_video_of_its_own(tmp_path: Path) -> None:
+    sink = open_sink(tmp_path / "out.mp4")
+    one, other = source("one", 10), source("other", 5)
+    for index in range(3):
+        sink(result(one, index))
+        sink(result(other, index, (32, 32)))
+    sink.close()
+    assert [(fps, len(images)) for fps, images in map(read, sorted(tmp_path.iterdir()))] == [
+        (5, 3),
+        (10, 3),
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out-2.mp4", "out.mp4"]
+
+
+def test_pictures_of_other_sizes_are_fitted(tmp_path: Path) -> None:
+    sink, camera = open_sink(tmp_path / "out.avi"), source()
+    for index, size in enumerate(((48, 64), (200, 100), (7, 300), (1, 1))):
+        sink(result(camera, index, size))
+    sink.close()
+    assert [image.shape for image in read(tmp_path / "out.avi")[1]] == [(48, 64, 3)] * 4
+
+
+def test_video_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    sink = open_sink(tmp_path / "file" / "out.mp4")
+    with pytest.raises(EdgeError, match="Cannot write"):
+        sink(result(source(), 0))
+    sink.close()
+
+
+def test_nothing_seen_writes_no_video(tmp_path: Path) -> None:
+    open_sink(tmp_path / "out.mp4").close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_json_lines_are_whole_at_any_time(tmp_path: Path) -> None:
+    path, camera = tmp_path / "out.jsonl", source()
+    sink = open_sink(str(path))
+    for index in range(2):
+        sink(result(camera, index))
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        assert len(lines) == index + 1
+    sink.close()
+    assert lines[1] == {
+        "source": "clip",
+        "index": 1,
+        "timestamp": 0.1,
+        "age_ms": 7.1,
+        "detections": [{"box": [8, 20, 60, 40], "score": 0.75, "class_id": 0, "name": "car"}],
+    }
+
+
+def test_json_lines_that_cannot_be_written_are_named(tmp_path: Path) -> None:
+    with pytest.raises(EdgeError, match="Cannot write"):
+        open_sink(tmp_path / "none" / "out.jsonl")
+
+
+def test_window_without_a_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    with pytest.raises(EdgeError, match="no screen for a window"):
+        open_sink("window")
+
+
+def test_window_in_a_headless_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(delay: int) -> int:
+        raise cv2.error("The function is not implemented")
+
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(cv2, "waitKey", refuse)
+    with pytest.raises(EdgeError, match="built without windows"):
+        open_sink("window")
+
+
+@pytest.mark.parametrize(
+    ("key", "goes_on"), [(-1, True), (ord("x"), True), (ord("q"), False), (27, False)]
+)
+def test_window_shows_and_leaves_at_a_key(
+    monkeypatch: pytest.MonkeyPatch, key: int, goes_on: bool
+) -> None:
+    shown = []
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(cv2, "waitKey", lambda delay: key)
+    monkeypatch.setattr(cv2, "imshow", lambda name, image: shown.append((name, image.shape)))
+    monkeypatch.setattr(cv2, "destroyAllWindows", lambda: shown.append("closed"))
+    sink = open_sink("window")
+    assert sink(result(source(), 0)) is goes_on
+    sink.close()
+    assert shown == [("clip", (48, 64, 3)), "closed"]
+
+
+def test_unknown_sink_is_named() -> None:
+    with pytest.raises(EdgeError, match=r"Unknown sink 'out\.gif'"):
+        open_sink("out.gif")

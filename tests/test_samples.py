@@ -1,0 +1,60 @@
+"""Every sample runs, as a user would run it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge_sdk.bundle import Bundle
+from edge_sdk.runtime import open_source
+
+SAMPLES = Path(__file__).resolve().parents[1] / "samples"
+
+
+def run(sample: str, *arguments: object) -> list[str]:
+    """Return the lines that a sample printed."""
+    program = subprocess.run(
+        [sys.executable, str(SAMPLES / sample), *map(str, arguments)],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert program.returncode == 0, program.stderr
+    return program.stdout.splitlines()
+
+
+def test_every_sample_is_tested() -> None:
+    tested = Path(__file__).read_text(encoding="utf-8")
+    assert [path.name for path in SAMPLES.glob("*.py") if f'"{path.name}"' not in tested] == []
+
+
+def test_calibrate_folder(tiny_model: Path, tmp_path: Path) -> None:
+    cv2 = pytest.importorskip("cv2")
+    (tmp_path / "images").mkdir()
+    for frame in open_source("test://street?size=320x192&frames=4&split=calibration"):
+        cv2.imwrite(str(tmp_path / "images" / f"{frame.index}.png"), frame.image)
+    output = tmp_path / "model.edge"
+    lines = run("calibrate_folder.py", tiny_model, tmp_path / "images", output)
+    assert lines == [f"{output}: car, truck, pedestrian", "engines: openvino"]
+    with Bundle.open(output) as bundle:
+        assert bundle.targets == ("openvino",)
+
+
+def test_stream_camera(tiny_bundle: Path, tmp_path: Path) -> None:
+    pytest.importorskip("cv2")
+    video = tmp_path / "seen.mp4"
+    lines = run(
+        "stream_camera.py", tiny_bundle, "--seconds", 2, "--video", video,
+        "--source", "test://street?size=160x96&fps=10",
+    )  # fmt: skip
+    assert lines[0].startswith("frame 0, ")
+    assert "captured" in lines[-2]
+    assert "a second; age" in lines[-1]
+    with open_source(video) as source:
+        assert 5 <= len(list(source)) <= 21
+
+
+def test_embed(tiny_bundle: Path) -> None:
+    lines = run("embed.py", tiny_bundle, "--frames", 5, "--workers", 3)
+    assert [line.split(":")[0] for line in lines] == [f"slot {slot}" for slot in range(5)]
