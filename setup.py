@@ -13,7 +13,10 @@ STREET = Path("edge_sdk/runtime/sources/street")
 
 CLI = ["typer>=0.12", "rich>=13", "PyYAML>=6"]
 OPENCV = ["opencv-python-headless>=4.8"]
-ONNX = ["onnx>=1.17", "onnx-graphsurgeon>=0.5.6", "onnxruntime>=1.20", "PyYAML>=6"]
+ONNX = [
+    "onnx>=1.17", "onnx-graphsurgeon>=0.5.6", "onnxruntime>=1.20", "PyYAML>=6",
+    "threadpoolctl>=3.1",
+]  # fmt: skip
 EVALUATION = ["faster-coco-eval>=1.6", "polygraphy>=0.49.20", "matplotlib>=3.8"]
 CONVERT = [*CLI, *OPENCV, *ONNX, *EVALUATION]
 EXTRAS = {

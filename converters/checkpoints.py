@@ -23,6 +23,12 @@ WRAPPERS = ("ema_net", "net")
 PLACEHOLDER = "rbr_reparam"
 IGNORED_PACKAGES = ("super_gradients", "omegaconf")
 CLASS_KEY = "heads.head1.cls_pred.weight"
+WIDTH_KEY = "backbone.stage1.blocks.conv1.conv.weight"
+_SIZES = {
+    (record.backbone[0].hidden, record.backbone[0].channels): size
+    for size, record in RECORDS.items()
+}
+"""Width of the first bottlenecks and of their stage: no two sizes have the same."""
 
 
 class Ignored:
@@ -131,20 +137,20 @@ def _network_for(state: dict[str, Tensor], path: Path) -> tuple[str, YoloNAS]:
             f"{path} is no YOLO-NAS checkpoint: it has no {CLASS_KEY}. "
             "Export other networks to ONNX and convert that file."
         )
-    num_classes = len(state[CLASS_KEY])
+    shape = state[WIDTH_KEY].shape if WIDTH_KEY in state else None
+    size = _SIZES.get(tuple(shape[:2])) if shape is not None else None
+    if size is None:
+        found = "missing" if shape is None else list(shape)
+        raise EdgeError(f"{path} fits no YOLO-NAS of size n, s, m or l: {WIDTH_KEY} is {found}.")
     block = "repvgg" if any(".branch_1x1.bn." in key for key in state) else "qarepvgg"
-    problems: dict[str, list[str]] = {}
-    for size in RECORDS:
-        with torch.device("meta"):
-            expected = yolo_nas(size, num_classes, block).state_dict()
-        problems[size] = list(_differences(expected, state))
-        if not problems[size]:
-            return size, yolo_nas(size, num_classes, block)
-    nearest = min(problems, key=lambda size: len(problems[size]))
-    raise EdgeError(
-        f"{path} does not fit any YOLO-NAS; nearest is size {nearest!r}, with these differences: "
-        f"{'; '.join(problems[nearest])}."
-    )
+    model = yolo_nas(size, len(state[CLASS_KEY]), block)
+    problems = list(_differences(model.state_dict(), state))
+    if problems:
+        raise EdgeError(
+            f"{path} looks like YOLO-NAS {size.upper()}, with these differences: "
+            f"{'; '.join(problems)}."
+        )
+    return size, model
 
 
 def _differences(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
+from threadpoolctl import threadpool_limits
 
 from edge_sdk.converters.heads import check_input_size, recognize
 from edge_sdk.converters.model_file import (
@@ -52,7 +53,7 @@ from edge_sdk.progress import Progress, silent
 
 SOURCE_KEY = "edge_sdk.source"
 CHECKPOINTS = (".pth", ".pt", ".safetensors")
-PROOF_SIDE = 224
+PROOF_SIDE = 160
 """Pixels: fusion is local, so a smaller image than the network's proves as much in less time."""
 SIZE_FREE = frozenset({
     "Conv", "ConvTranspose", "BatchNormalization", "Relu", "Sigmoid", "Add", "Mul", "Concat",
@@ -143,11 +144,12 @@ def convert(
     comparison = Comparison(
         original.model, proof_images(original.spec, size, images), original.spec, original.network
     )
-    errors, ranges = _compare_blocks(comparison, blocks, progress)
-    alphas = fold_alphas(graph, ranges)
-    exact = export_graph(graph, original.model)
-    model = with_input(to_float32(exact), original.spec.input_size, _batch(dynamic_batch))
-    proof = _prove(comparison, errors, exact, with_input(model, size), bool(blocks))
+    with threadpool_limits(1, "blas"):  # many small products: threads would wait for each other
+        errors, ranges = _compare_blocks(comparison, blocks, progress)
+        alphas = fold_alphas(graph, ranges)
+        exact = export_graph(graph, original.model)
+        model = with_input(to_float32(exact), original.spec.input_size, _batch(dynamic_batch))
+        proof = _prove(comparison, errors, exact, with_input(model, size), bool(blocks))
     proof.require()
     _check_outputs(model, original.spec, dynamic_batch)
     set_head_spec(model, original.spec)

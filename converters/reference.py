@@ -93,23 +93,18 @@ def run_float64(
 
 
 def convolve(x: Tensor, conv: Affine) -> Tensor:
-    """Return a convolution of x [B, Cin, H, W] in x's own type: one matrix product a tap."""
-    batch, channels = x.shape[:2]
+    """Return a convolution of x [B, Cin, H, W] in x's own type, as one matrix product."""
     top, left, bottom, right = conv.pads
-    x = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
-    cout, per_group, kh, kw = conv.kernel.shape
     (sv, sh), (dv, dh), groups = conv.strides, conv.dilations, conv.groups
-    height = (x.shape[2] - dv * (kh - 1) - 1) // sv + 1
-    width = (x.shape[3] - dh * (kw - 1) - 1) // sh + 1
-    kernel = conv.kernel.astype(x.dtype).reshape(groups, cout // groups, per_group, kh, kw)
-    total = np.zeros((batch, groups, cout // groups, height * width), x.dtype)
-    for i in range(kh):
-        for j in range(kw):
-            top, left = i * dv, j * dh
-            window = x[:, :, top : top + sv * height : sv, left : left + sh * width : sh]
-            columns = window[:, :channels, :height, :width].reshape(batch, groups, per_group, -1)
-            total += kernel[None, :, :, :, i, j] @ columns
-    y: Tensor = total.reshape(batch, cout, height, width)
+    cout, per_group, kh, kw = conv.kernel.shape
+    x = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
+    extent = (dv * (kh - 1) + 1, dh * (kw - 1) + 1)
+    windows = np.lib.stride_tricks.sliding_window_view(x, extent, axis=(2, 3))
+    windows = windows[:, :, ::sv, ::sh, ::dv, ::dh].transpose(0, 1, 4, 5, 2, 3)
+    batch, height, width = len(x), *windows.shape[4:]
+    columns = windows.reshape(batch, groups, per_group * kh * kw, height * width)
+    kernel = conv.kernel.astype(x.dtype).reshape(groups, cout // groups, per_group * kh * kw)
+    y: Tensor = (kernel @ columns).reshape(batch, cout, height, width)
     return y + conv.bias.astype(x.dtype)[:, None, None]
 
 
