@@ -140,6 +140,17 @@ def rescaling(node: onnx.NodeProto, index: GraphIndex) -> tuple[str, float] | No
     return None
 
 
+def silu_input(node: onnx.NodeProto, index: GraphIndex) -> str | None:
+    """Return x of a node that makes x * sigmoid(x), else None."""
+    if node.op_type != "Mul":
+        return None
+    for x, gate_name in (tuple(node.input), tuple(reversed(node.input))):
+        gate = index.producers.get(gate_name)
+        if gate is not None and gate.op_type == "Sigmoid" and gate.input[0] == x:
+            return str(x)
+    return None
+
+
 def _reads(node: onnx.NodeProto, name: str, index: GraphIndex) -> bool:
     """Tell whether a node can read a tensor as integers."""
     if node.op_type == "Resize":
@@ -231,10 +242,8 @@ def _bound(node: onnx.NodeProto, bounds: dict[str, float], index: GraphIndex) ->
 
 
 def _product_bound(node: onnx.NodeProto, a: float, b: float, index: GraphIndex) -> float:
-    for gate_name, other in (tuple(node.input), tuple(reversed(node.input))):
-        gate = index.producers.get(gate_name)
-        if gate is not None and gate.op_type == "Sigmoid" and gate.input[0] == other:
-            return _SILU_MINIMUM
+    if silu_input(node, index) is not None:
+        return _SILU_MINIMUM
     scaled = rescaling(node, index)
     if scaled is not None:
         return scaled[1] * (a if node.input[0] == scaled[0] else b)

@@ -25,6 +25,7 @@ import onnx
 
 from edge_sdk.converters.graph_index import GraphIndex
 from edge_sdk.converters.lowering.qdq import Grid, WeightGrid, insert
+from edge_sdk.converters.lowering.silu import silu_grids
 from edge_sdk.converters.quantization_points import (
     QuantizationPoints,
     quantization_points,
@@ -47,6 +48,7 @@ def lower_for_cpu(
     layers: frozenset[str],
     *,
     seven_bit_weights: bool = False,
+    integer_silu: bool = False,
 ) -> onnx.ModelProto:
     """Return the model with the named layers in the CPU's form of Q/DQ.
 
@@ -56,6 +58,7 @@ def lower_for_cpu(
     table : its quantization table.
     layers : names of the weighted layers to run in INT8.
     seven_bit_weights : for CPUs without VNNI.
+    integer_silu : run SiLU on integers (see `silu`).
 
     Raises
     ------
@@ -68,7 +71,10 @@ def lower_for_cpu(
         name: cpu_grid(entries[name], bound) for name, bound in points.lower_bounds.items()
     }
     limit = _SEVEN_BITS if seven_bit_weights else STEPS
-    return insert(model, layers, activations, _weight_grids(model, table, activations, limit))
+    index = GraphIndex(model.graph)
+    weights = _weight_grids(index, table, activations, limit)
+    inner = silu_grids(index, layers, activations) if integer_silu else None
+    return insert(model, layers, activations, weights, inner)
 
 
 def cpu_grid(entry: ActivationScale, lower_bound: float) -> Grid:
@@ -97,12 +103,11 @@ def _completed(table: QuantizationTable, points: QuantizationPoints) -> dict[str
 
 
 def _weight_grids(
-    model: onnx.ModelProto,
+    index: GraphIndex,
     table: QuantizationTable,
     activations: dict[str, Grid],
     limit: int,
 ) -> dict[str, WeightGrid]:
-    index = GraphIndex(model.graph)
     grids: dict[str, WeightGrid] = {}
     for node in weighted_layers(index):
         entry = table.weights.get(node.input[1])

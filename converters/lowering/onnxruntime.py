@@ -1,6 +1,7 @@
-"""ONNX Runtime: the CPU's form, with upsampling as convolutions.
+"""ONNX Runtime: the CPU's form, with upsampling as convolutions and SiLU on integers.
 
-It has no integer kernel for ConvTranspose, but a fast one for 1x1 convolutions.
+It has no integer kernel for ConvTranspose, but a fast one for 1x1 convolutions. A convolution
+whose output is not quantized it runs in float, slower than without any quantization.
 """
 
 from __future__ import annotations
@@ -21,4 +22,6 @@ def lower(
 ) -> onnx.ModelProto:
     """Return the Q/DQ graph for ONNX Runtime; see `lower_for_cpu`."""
     model, table = upsample_as_convolution(model, table)
-    return lower_for_cpu(model, table, layers, seven_bit_weights=seven_bit_weights)
+    return lower_for_cpu(
+        model, table, layers, seven_bit_weights=seven_bit_weights, integer_silu=True
+    )

@@ -48,6 +48,7 @@ def insert(
     layers: frozenset[str],
     activations: Mapping[str, Grid],
     weights: Mapping[str, WeightGrid],
+    inner: Mapping[str, Grid] | None = None,
 ) -> onnx.ModelProto:
     """Return a copy of a float model in which the named layers read integers.
 
@@ -57,10 +58,16 @@ def insert(
     layers : names of the weighted layers to quantize.
     activations : tensor name -> its grid; only what an integer layer reads is quantized.
     weights : initializer name -> its grid.
+    inner : grids of tensors that are no quantization points; whatever reads them reads
+        integers.
     """
     lowered = onnx.ModelProto()
     lowered.CopyFrom(model)
-    _Insertion(lowered.graph, layers, activations, weights).run()
+    insertion = _Insertion(lowered.graph, layers, {**activations, **(inner or {})}, weights)
+    insertion.integer |= {
+        node.output[0] for name in inner or {} for node in insertion.index.consumers[name]
+    }
+    insertion.run()
     return lowered
 
 
