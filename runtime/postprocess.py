@@ -163,9 +163,7 @@ def _output_shapes(spec: HeadSpec) -> list[tuple[int, ...]]:
             f"{list(spec.input_size)}: there must be 1..{LEVELS}, none beyond the input's sides."
         )
     if not 1 <= spec.reg_max < BINS:
-        raise EdgeError(
-            f"The head specification's reg_max ({spec.reg_max}) must be 1..{BINS - 1}."
-        )
+        raise EdgeError(f"The head specification's reg_max ({spec.reg_max}) must be 1..{BINS - 1}.")
     anchors, classes = spec.num_anchors, spec.num_classes
     if not 0 < anchors * classes < 2**31:
         raise EdgeError(f"A head of {anchors} anchors and {classes} classes cannot be decoded.")

@@ -13,17 +13,24 @@ from edge_sdk.runtime.kernels._kernels import (
     Letterboxer,
     Postprocess,
     choose,
+    supported,
 )
 from edge_sdk.runtime.kernels._kernels import instruction_set as _instruction_set
 
 __all__ = [
-    "BINS", "LEVELS", "Letterboxer", "Postprocess", "instruction_set", "set_instruction_set",
+    "BINS", "LEVELS", "Letterboxer", "Postprocess", "instruction_set", "instruction_sets",
+    "set_instruction_set",
 ]  # fmt: skip
 
 
 def instruction_set() -> str:
     """Name the instruction set that the kernels use: portable, avx2, avx512 or neon."""
     return str(_instruction_set())
+
+
+def instruction_sets() -> tuple[str, ...]:
+    """Name the instruction sets that this machine can run, best first."""
+    return tuple(supported())
 
 
 def set_instruction_set(name: str | None) -> None:
@@ -38,6 +45,6 @@ def set_instruction_set(name: str | None) -> None:
     """
     if not choose(name):
         raise EdgeError(
-            f"This machine cannot run the instruction set {name!r}: choose 'portable', or None "
-            f"for the best one (now {instruction_set()!r})."
+            f"The instruction set {name!r} cannot be used on this machine: choose one of "
+            f"{', '.join(instruction_sets())}, or None for the best."
         )

@@ -10,6 +10,7 @@ cdef extern from "kernels.h" nogil:
         const char *name
     const instruction_set_t *kernels_instruction_set()
     int kernels_choose(const char *name)
+    const char *kernels_supported(size_t position)
 
     ctypedef enum element:
         pass
@@ -62,6 +63,15 @@ BINS = MAX_BINS
 
 def instruction_set():
     return kernels_instruction_set().name.decode()
+
+
+def supported():
+    """Name the instruction sets that this machine can run, best first."""
+    cdef const char *name
+    names = []
+    while (name := kernels_supported(len(names))) != NULL:
+        names.append(name.decode())
+    return names
 
 
 def choose(name):

@@ -53,13 +53,29 @@ static int supported(const instruction_set *set)
     return 1;
 }
 
+/* The instruction set at a position among those supported, or NULL. */
+static const instruction_set *supported_at(size_t position)
+{
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (supported(known[i]) && position-- == 0)
+            return known[i];
+    return NULL;
+}
+
+const char *kernels_supported(size_t position)
+{
+    const instruction_set *set = supported_at(position);
+    return set ? set->name : NULL;
+}
+
 static _Atomic(const instruction_set *) chosen;
 
 int kernels_choose(const char *name)
 {
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if ((name == NULL || strcmp(name, known[i]->name) == 0) && supported(known[i])) {
-            atomic_store(&chosen, known[i]);
+    const instruction_set *set;
+    for (size_t i = 0; (set = supported_at(i)) != NULL; i++)
+        if (name == NULL || strcmp(name, set->name) == 0) {
+            atomic_store(&chosen, set);
             return 0;
         }
     return -1;

@@ -58,6 +58,9 @@ const instruction_set *kernels_instruction_set(void);
  * Returns 0, or -1 if this machine or this build has no such instruction set. */
 int kernels_choose(const char *name);
 
+/* Name what kernels_choose() takes here, best first; NULL after the last. */
+const char *kernels_supported(size_t position);
+
 /* ------------------------------------------------------------------------------ letterbox.c */
 
 typedef enum { ELEMENT_FLOAT32, ELEMENT_FLOAT16, ELEMENT_INT8, ELEMENT_UINT8 } element;
