@@ -49,7 +49,9 @@ street = Extension(
     sources=[str(STREET / "_raster.pyx"), str(STREET / "raster.c")],
     depends=[str(STREET / "raster.h")],
     include_dirs=[str(STREET)],
-    extra_compile_args=["-O3", "-std=c11", "-fno-math-errno", "-ffp-contract=off"],
+    extra_compile_args=[
+        "-O3", "-std=c11", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off",
+    ],
 )
 
 setup(

@@ -7,6 +7,8 @@ import numpy as np
 
 
 cdef extern from "raster.h" nogil:
+    ctypedef struct ground_row:
+        pass
     ctypedef struct canvas:
         int width
         int height
@@ -14,6 +16,8 @@ cdef extern from "raster.h" nogil:
         uint16_t *ids
         uint32_t *areas
         int32_t *edges
+        ground_row *ground
+        int32_t *covered
     ctypedef struct view:
         pass
     ctypedef struct patch:
@@ -28,6 +32,7 @@ cdef extern from "raster.h" nogil:
         const float *parts
         const int32_t *meshes
     void street_tables()
+    void street_ground(canvas *c, const view *v, const patch *patches, int count)
     void street_backdrop(canvas *c, const view *v)
     void street_patches(canvas *c, const view *v, const patch *patches, int count)
     void street_shadows(canvas *c, const view *v, const instance *items, int count, float alpha)
@@ -79,6 +84,8 @@ def render(
     ids = np.empty((height, width), np.uint16)
     areas = np.zeros(65536, np.uint32)
     edges = np.empty((2, 4 * height), np.int32)
+    covered = np.empty((2, height, 2), np.int32)
+    rows = np.empty(height * sizeof(ground_row), np.uint8)
     scratch = np.empty(16 * width + 64, np.uint8)
     image = np.empty((height, width, 3), np.uint8)
     boxes = np.empty((labels, 4), np.int32)
@@ -87,6 +94,8 @@ def render(
     cdef uint16_t[:, ::1] ids_view = ids
     cdef uint32_t[::1] areas_view = areas
     cdef int32_t[:, ::1] edges_view = edges
+    cdef int32_t[:, :, ::1] covered_view = covered
+    cdef uint8_t[::1] rows_view = rows
     cdef uint8_t[::1] scratch_view = scratch
     cdef uint8_t[:, :, ::1] image_view = image
     cdef int32_t[:, ::1] boxes_view = boxes
@@ -99,6 +108,8 @@ def render(
     c.ids = &ids_view[0, 0]
     c.areas = &areas_view[0]
     c.edges = &edges_view[0, 0]
+    c.covered = &covered_view[0, 0, 0]
+    c.ground = <ground_row *> &rows_view[0]
     lib.vertices = &vertices[0, 0]
     lib.faces = &faces[0, 0]
     lib.parts = &parts[0, 0]
@@ -112,6 +123,7 @@ def render(
     cdef int n_back = <int> buildings.shape[0]
     cdef int n_front = <int> figures.shape[0]
     with nogil:
+        street_ground(&c, v, ground, n_ground)
         street_backdrop(&c, v)
         street_patches(&c, v, ground, n_ground)
         street_shadows(&c, v, back, n_back, shadow)

@@ -3,6 +3,13 @@
 #include <math.h>
 #include <string.h>
 
+/* Loops worth compiling for wider vectors too; all integer or IEEE, so the result is the same. */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__GLIBC__)
+#define WIDE __attribute__((target_clones("default", "avx2")))
+#else
+#define WIDE
+#endif
+
 enum { TILE_BITS = 9, TILE = 1 << TILE_BITS, TILE_MASK = TILE - 1 };
 enum { LEVELS = 64, NOISE = 1 << 17 };
 enum { KEEP_ID = -1 };
@@ -25,35 +32,50 @@ static uint32_t hash32(uint32_t x)
     return x ^ (x >> 16);
 }
 
-/* Periodic value noise in 0..255 at a cell of `cell` texels (a power of two). */
-static int value_noise(int x, int y, int cell, uint32_t salt)
+static uint32_t smoothstep(uint32_t t)
 {
-    int wrap = TILE / cell - 1, i = x / cell, j = y / cell, u = x % cell, v = y % cell;
-    int corner[4];
-    for (int k = 0; k < 4; k++) {
-        uint32_t at = (uint32_t)(((j + (k >> 1)) & wrap) * 4096 + ((i + (k & 1)) & wrap));
-        corner[k] = (int)(hash32(at + salt) & 255);
+    return t * t / 256 * (768 - 2 * t) / 256; /* 0..256 */
+}
+
+/* Add periodic value noise in 0..255 times `weight`, with cells of 2^bits texels. */
+static void add_noise(uint16_t *sum, uint32_t bits, uint32_t salt, uint32_t weight)
+{
+    static uint8_t lattice[TILE / 4][TILE / 4];
+    uint32_t cells = TILE >> bits, wrap = cells - 1, inside = (1u << bits) - 1;
+    for (uint32_t j = 0; j < cells; j++)
+        for (uint32_t i = 0; i < cells; i++)
+            lattice[j][i] = (uint8_t)hash32(j * 4096 + i + salt);
+    for (uint32_t y = 0; y < TILE; y++) {
+        const uint8_t *upper = lattice[y >> bits], *lower = lattice[((y >> bits) + 1) & wrap];
+        uint32_t b = smoothstep((y & inside) << 8 >> bits);
+        for (uint32_t x = 0; x < TILE; x++) {
+            uint32_t i = x >> bits, j = (i + 1) & wrap, a = smoothstep((x & inside) << 8 >> bits);
+            uint32_t top = upper[i] * (256 - a) + upper[j] * a;
+            uint32_t low = lower[i] * (256 - a) + lower[j] * a;
+            uint32_t value = (top / 256 * (256 - b) + low / 256 * b) / 256;
+            sum[y * TILE + x] = (uint16_t)(sum[y * TILE + x] + value * weight);
+        }
     }
-    /* smoothstep in 0..256 */
-    int a = u * 256 / cell, b = v * 256 / cell;
-    a = a * a / 256 * (768 - 2 * a) / 256;
-    b = b * b / 256 * (768 - 2 * b) / 256;
-    int top = corner[0] * (256 - a) + corner[1] * a, low = corner[2] * (256 - a) + corner[3] * a;
-    return (top / 256 * (256 - b) + low / 256 * b) / 256;
 }
 
 void street_tables(void)
 {
-    for (int y = 0; y < TILE; y++)
-        for (int x = 0; x < TILE; x++) {
-            int smooth = value_noise(x, y, 64, 11u) * 4 + value_noise(x, y, 16, 23u) * 3;
-            int cloud = value_noise(x, y, 128, 5u) * 8 + value_noise(x, y, 64, 6u) * 5 +
-                        value_noise(x, y, 32, 7u) * 3 + value_noise(x, y, 16, 8u) * 2;
-            int grain = (int)(hash32((uint32_t)(y * TILE + x) + 77u) & 255) * 5 +
-                        value_noise(x, y, 4, 31u) * 4;
-            ground_tile[y * TILE + x] = (uint8_t)((smooth + grain) / 16 * LEVELS / 256);
-            cloud_tile[y * TILE + x] = (uint8_t)(cloud / 18);
-        }
+    static uint16_t ground[TILE * TILE], cloud[TILE * TILE];
+    for (uint32_t i = 0; i < TILE * TILE; i++) {
+        ground[i] = (uint16_t)((hash32(i + 77u) & 255) * 5);
+        cloud[i] = 0;
+    }
+    add_noise(ground, 6, 11u, 4);
+    add_noise(ground, 4, 23u, 3);
+    add_noise(ground, 2, 31u, 4);
+    add_noise(cloud, 7, 5u, 8);
+    add_noise(cloud, 6, 6u, 5);
+    add_noise(cloud, 5, 7u, 3);
+    add_noise(cloud, 4, 8u, 2);
+    for (int i = 0; i < TILE * TILE; i++) {
+        ground_tile[i] = (uint8_t)(ground[i] / 16 * LEVELS / 256);
+        cloud_tile[i] = (uint8_t)(cloud[i] / 18);
+    }
     for (uint32_t i = 0; i < NOISE; i++) {
         uint32_t a = hash32(i * 2 + 1), b = hash32(i * 2 + 0x9e3779b9u);
         int sum = -510;
@@ -68,7 +90,9 @@ void street_tables(void)
 
 static int byte_of(float value)
 {
-    return value <= 0.0f ? 0 : value >= 255.0f ? 255 : (int)(value + 0.5f);
+    value = value > 0.0f ? value : 0.0f;
+    value = value < 255.0f ? value : 255.0f;
+    return (int)(value + 0.5f);
 }
 
 static uint32_t pack(const float colour[3])
@@ -102,36 +126,17 @@ typedef struct {
     uint32_t alpha;              /* 0..256 */
     int id;                      /* KEEP_ID leaves the ids */
     int32_t u, v, step;          /* 16.16 texels; for faces in the picture plane */
+    const int32_t *hidden;       /* [height, 2] columns that need no paint, or NULL */
     const view *view;
 } paint;
 
 typedef struct {
-    int textured;
+    int textured, tabled;
+    float colour[3], amplitude;
     uint32_t flat;
     uint32_t shades[LEVELS];
     uint32_t u, v, du, dv; /* 16.16 texels at x = 0 and a pixel */
 } row_paint;
-
-/* Where a row's rays meet the ground: depth, and x and z linear in the column. */
-typedef struct {
-    float depth, x, z, dx, dz;
-} ground_row;
-
-static ground_row meet_ground(const view *v, float y)
-{
-    ground_row row;
-    float s = (y - v->centre_y) / v->focal;
-    float fall = -(v->forward[1] + s * v->down[1]);
-    if (fall < 1e-3f)
-        fall = 1e-3f;
-    row.depth = v->position[1] / fall;
-    float a = -v->centre_x / v->focal;
-    row.x = v->position[0] + row.depth * (v->forward[0] + s * v->down[0] + a * v->right[0]);
-    row.z = v->position[2] + row.depth * (v->forward[2] + s * v->down[2] + a * v->right[2]);
-    row.dx = row.depth * v->right[0] / v->focal;
-    row.dz = row.depth * v->right[2] / v->focal;
-    return row;
-}
 
 static uint32_t texels(float metres)
 {
@@ -146,45 +151,72 @@ static uint32_t texel_step(float metres)
     return value > 1e9f ? 1000000000u : value < -1e9f ? (uint32_t)-1000000000 : (uint32_t)(int32_t)value;
 }
 
-static void shade_levels(row_paint *row, const float colour[3], float amplitude)
+static void meet_ground(const canvas *c, const view *v)
 {
-    for (int i = 0; i < LEVELS; i++) {
-        float t = ((float)i - 0.5f * (LEVELS - 1)) * (2.0f / LEVELS) * amplitude, shaded[3];
-        for (int k = 0; k < 3; k++)
-            shaded[k] = colour[k] + t;
-        row->shades[i] = pack(shaded);
+    float a = -v->centre_x / v->focal;
+    for (int y = 0; y < c->height; y++) {
+        ground_row *row = c->ground + y;
+        float s = ((float)y + 0.5f - v->centre_y) / v->focal;
+        float fall = -(v->forward[1] + s * v->down[1]);
+        if (fall < 1e-3f)
+            fall = 1e-3f;
+        float depth = v->position[1] / fall;
+        row->depth = depth;
+        row->fog = fog_share(v, depth);
+        row->texel = depth / v->focal / TEXEL;
+        row->u = texels(v->position[0] +
+                        depth * (v->forward[0] + s * v->down[0] + a * v->right[0]));
+        row->v = texels(v->position[2] +
+                        depth * (v->forward[2] + s * v->down[2] + a * v->right[2]));
+        row->du = texel_step(depth * v->right[0] / v->focal);
+        row->dv = texel_step(depth * v->right[2] / v->focal);
     }
 }
 
-static void start_row(row_paint *row, const paint *p, int y, float t)
+static uint32_t shade(const float colour[3], float amplitude, int level)
 {
-    float colour[3], amplitude = p->texture;
+    float t = ((float)level - 0.5f * (LEVELS - 1)) * (2.0f / LEVELS) * amplitude;
+    return (uint32_t)byte_of(colour[0] + t) | (uint32_t)byte_of(colour[1] + t) << 8 |
+           (uint32_t)byte_of(colour[2] + t) << 16;
+}
+
+WIDE static void shade_levels(uint32_t *shades, const float colour[3], float amplitude)
+{
+    float row[3] = {colour[0], colour[1], colour[2]};
+    for (int i = 0; i < LEVELS; i++)
+        shades[i] = shade(row, amplitude, i);
+}
+
+/* Colour of a row of `columns` pixels of a polygon, `t` of the way from its top. */
+static void start_row(const canvas *c, row_paint *row, const paint *p, int y, float t, int columns)
+{
+    float amplitude = p->texture, *colour = row->colour;
     for (int k = 0; k < 3; k++)
         colour[k] = p->top[k] + (p->bottom[k] - p->top[k]) * t;
     row->textured = amplitude > 0.4f;
     if (p->on_ground) {
-        ground_row ground = meet_ground(p->view, (float)y + 0.5f);
-        float fog = fog_share(p->view, ground.depth);
+        const ground_row *ground = c->ground + y;
         for (int k = 0; k < 3; k++)
-            colour[k] += (p->view->fog[k] - colour[k]) * fog;
-        float pixel = ground.depth / p->view->focal / TEXEL;
-        amplitude *= (1.0f - fog) * 2.0f / (2.0f + pixel);
+            colour[k] += (p->view->fog[k] - colour[k]) * ground->fog;
+        amplitude *= (1.0f - ground->fog) * 2.0f / (2.0f + ground->texel);
         row->textured = amplitude > 0.6f;
         if (row->textured) {
-            row->u = texels(ground.x);
-            row->v = texels(ground.z);
-            row->du = texel_step(ground.dx);
-            row->dv = texel_step(ground.dz);
+            row->u = ground->u;
+            row->v = ground->v;
+            row->du = ground->du;
+            row->dv = ground->dv;
         }
     } else if (row->textured) {
         row->u = (uint32_t)p->u;
-        row->v = (uint32_t)(p->v + (int32_t)((int64_t)y * p->step));
+        row->v = (uint32_t)p->v + (uint32_t)y * (uint32_t)p->step;
         row->du = (uint32_t)p->step;
         row->dv = 0;
     }
-    if (row->textured)
-        shade_levels(row, colour, amplitude);
-    else
+    row->amplitude = amplitude;
+    row->tabled = row->textured && columns >= LEVELS / 2;
+    if (row->tabled)
+        shade_levels(row->shades, colour, amplitude);
+    else if (!row->textured)
         row->flat = pack(colour);
 }
 
@@ -194,28 +226,72 @@ static uint32_t colour_at(const row_paint *row, uint32_t x)
         return row->flat;
     uint32_t u = (row->u + x * row->du) >> 16 & TILE_MASK;
     uint32_t v = (row->v + x * row->dv) >> 16 & TILE_MASK;
-    return row->shades[ground_tile[v << TILE_BITS | u]];
+    int level = ground_tile[v << TILE_BITS | u];
+    return row->tabled ? row->shades[level] : shade(row->colour, row->amplitude, level);
 }
 
-static void fill_span(canvas *c, const paint *p, const row_paint *row, int y, int x0, int x1)
+WIDE static void mix_span(uint32_t *pixels, int count, uint32_t colour, uint32_t weight)
+{
+    for (int x = 0; x < count; x++)
+        pixels[x] = mix(pixels[x], colour, weight);
+}
+
+/* Texture that runs along the row only. */
+static void face_span(uint32_t *pixels, int count, const row_paint *row, uint32_t u)
+{
+    const uint8_t *tile = ground_tile + ((row->v >> 16 & TILE_MASK) << TILE_BITS);
+    const uint32_t *shades = row->shades;
+    uint32_t du = row->du;
+    for (int x = 0; x < count; x++, u += du)
+        pixels[x] = shades[tile[u >> 16 & TILE_MASK]];
+}
+
+static void plane_span(uint32_t *pixels, int count, const row_paint *row, uint32_t u, uint32_t v)
+{
+    const uint32_t *shades = row->shades;
+    uint32_t du = row->du, dv = row->dv;
+    for (int x = 0; x < count; x++, u += du, v += dv) {
+        uint32_t at = (v >> (16 - TILE_BITS) & TILE_MASK << TILE_BITS) | (u >> 16 & TILE_MASK);
+        pixels[x] = shades[ground_tile[at]];
+    }
+}
+
+static void fill_span(canvas *c, const row_paint *row, int y, int x0, int x1, uint32_t weight)
 {
     uint32_t *pixels = c->pixels + (size_t)y * c->width;
-    if (p->alpha < 256) {
+    if (weight < 256 && !row->textured) {
+        mix_span(pixels + x0, x1 - x0, row->flat, weight);
+    } else if (weight < 256 || (row->textured && !row->tabled)) {
         for (int x = x0; x < x1; x++)
-            pixels[x] = mix(pixels[x], colour_at(row, (uint32_t)x), p->alpha);
+            pixels[x] = mix(pixels[x], colour_at(row, (uint32_t)x), weight);
     } else if (!row->textured) {
         for (int x = x0; x < x1; x++)
             pixels[x] = row->flat;
     } else {
         uint32_t u = row->u + (uint32_t)x0 * row->du, v = row->v + (uint32_t)x0 * row->dv;
-        for (int x = x0; x < x1; x++, u += row->du, v += row->dv) {
-            uint32_t at = (v >> 16 & TILE_MASK) << TILE_BITS | (u >> 16 & TILE_MASK);
-            pixels[x] = row->shades[ground_tile[at]];
-        }
+        if (row->dv == 0)
+            face_span(pixels + x0, x1 - x0, row, u);
+        else
+            plane_span(pixels + x0, x1 - x0, row, u, v);
     }
 }
 
-static void mark_span(canvas *c, int id, int y, int x0, int x1)
+/* The same, without the columns `hidden` that something opaque is going to cover. */
+static void fill_around(canvas *c, const row_paint *row, int y, int x0, int x1, uint32_t weight,
+                        const int32_t *hidden)
+{
+    int from = x1 < hidden[0] ? x1 : hidden[0], to = x0 > hidden[1] ? x0 : hidden[1];
+    if (hidden[0] >= hidden[1]) {
+        fill_span(c, row, y, x0, x1, weight);
+        return;
+    }
+    if (x0 < from)
+        fill_span(c, row, y, x0, from, weight);
+    if (to < x1)
+        fill_span(c, row, y, to, x1, weight);
+}
+
+WIDE static void mark_span(canvas *c, int id, int y, int x0, int x1)
 {
     uint16_t *ids = c->ids + (size_t)y * c->width;
     uint32_t fresh = 0;
@@ -289,8 +365,13 @@ static void trace_edge(int32_t *left, int32_t *right, int first, int last, int32
     }
 }
 
-/* Fill a convex polygon; corners in 24.8 fixed point. */
-static void fill_polygon(canvas *c, const paint *p, const int32_t (*corners)[2], int count)
+typedef struct {
+    int top, end;         /* rows; none if top == end */
+    int32_t y_low, y_high;
+} extent;
+
+/* Find a convex polygon's ends on every sub-scanline; corners in 24.8 fixed point. */
+static extent trace_polygon(canvas *c, const int32_t (*corners)[2], int count)
 {
     int32_t x_low = corners[0][0], x_high = x_low, y_low = corners[0][1], y_high = y_low;
     for (int i = 1; i < count; i++) {
@@ -301,10 +382,12 @@ static void fill_polygon(canvas *c, const paint *p, const int32_t (*corners)[2],
         y_high = y > y_high ? y : y_high;
     }
     if (x_high <= 0 || x_low >= c->width * 256 || y_high <= 0 || y_low >= c->height * 256)
-        return;
-    int top = clamp_int(floor_div(y_low, 256), 0, c->height);
-    int end = clamp_int(floor_div(y_high + 255, 256), 0, c->height);
-    int first = top * SUBROWS, last = end * SUBROWS;
+        return (extent){0, 0, 0, 0};
+    extent found = {
+        clamp_int(floor_div(y_low, 256), 0, c->height),
+        clamp_int(floor_div(y_high + 255, 256), 0, c->height), y_low, y_high,
+    };
+    int first = found.top * SUBROWS, last = found.end * SUBROWS;
     int32_t *left = c->edges, *right = c->edges + (size_t)SUBROWS * c->height;
     for (int s = first; s < last; s++) {
         left[s] = INT32_MAX;
@@ -314,35 +397,62 @@ static void fill_polygon(canvas *c, const paint *p, const int32_t (*corners)[2],
         const int32_t *a = corners[i], *b = corners[i + 1 == count ? 0 : i + 1];
         trace_edge(left, right, first, last, a[0], a[1], b[0], b[1]);
     }
-    float span = (float)(y_high - y_low);
-    for (int y = top; y < end; y++) {
+    return found;
+}
+
+/* One row of a traced polygon: partly covered columns x0..x1 and x2..x3, evenly covered ones
+ * x1..x2 of which `cover` / 256 is the polygon's. */
+typedef struct {
+    int x0, x1, x2, x3;
+    uint32_t cover;
+} reach;
+
+static int reach_of(const canvas *c, const int32_t *l, const int32_t *r, reach *found)
+{
+    int32_t l_low = INT32_MAX, l_high = INT32_MIN, r_low = INT32_MAX, r_high = INT32_MIN;
+    found->cover = 0;
+    for (int k = 0; k < SUBROWS; k++) {
+        if (r[k] < l[k])
+            continue;
+        found->cover += 256 / SUBROWS;
+        l_low = l[k] < l_low ? l[k] : l_low;
+        l_high = l[k] > l_high ? l[k] : l_high;
+        r_low = r[k] < r_low ? r[k] : r_low;
+        r_high = r[k] > r_high ? r[k] : r_high;
+    }
+    if (r_high <= l_low || r_high <= 0 || l_low >= c->width * 256)
+        return 0;
+    found->x0 = clamp_int(l_low >> 8, 0, c->width);
+    found->x3 = clamp_int((r_high + 255) >> 8, 0, c->width);
+    found->x1 = clamp_int((l_high + 255) >> 8, found->x0, found->x3);
+    found->x2 = clamp_int(r_low >> 8, found->x1, found->x3);
+    return 1;
+}
+
+static void fill_polygon(canvas *c, const paint *p, const int32_t (*corners)[2], int count)
+{
+    extent rows = trace_polygon(c, corners, count);
+    const int32_t *left = c->edges, *right = c->edges + (size_t)SUBROWS * c->height;
+    float span = (float)(rows.y_high - rows.y_low);
+    for (int y = rows.top; y < rows.end; y++) {
         const int32_t *l = left + y * SUBROWS, *r = right + y * SUBROWS;
-        int32_t l_low = INT32_MAX, l_high = INT32_MIN, r_low = INT32_MAX, r_high = INT32_MIN;
-        for (int k = 0; k < SUBROWS; k++) {
-            l_low = l[k] < l_low ? l[k] : l_low;
-            l_high = l[k] > l_high ? l[k] : l_high;
-            r_low = r[k] < r_low ? r[k] : r_low;
-            r_high = r[k] > r_high ? r[k] : r_high;
-        }
-        if (r_high <= l_low || r_high <= 0 || l_low >= c->width * 256)
+        reach at;
+        if (!reach_of(c, l, r, &at))
             continue;
         row_paint row;
-        float t = ((float)(y * 256 + 128) - (float)y_low) / span;
-        start_row(&row, p, y, t < 0.0f ? 0.0f : t > 1.0f ? 1.0f : t);
-        int x0 = clamp_int(floor_div(l_low, 256), 0, c->width);
-        int x3 = clamp_int(floor_div(r_high > INT32_MAX - 255 ? r_high : r_high + 255, 256), 0, c->width);
-        int x1 = x3, x2 = x3;
-        if (l_high != INT32_MAX && r_low != INT32_MIN) {
-            x1 = clamp_int(floor_div(l_high > INT32_MAX - 255 ? l_high : l_high + 255, 256), x0, x3);
-            x2 = clamp_int(floor_div(r_low, 256), x1, x3);
+        float t = ((float)(y * 256 + 128) - (float)rows.y_low) / span;
+        start_row(c, &row, p, y, t < 0.0f ? 0.0f : t > 1.0f ? 1.0f : t, at.x3 - at.x0);
+        blend_ends(c, p, &row, y, at.x0, at.x1, l, r);
+        if (at.x2 > at.x1) {
+            uint32_t weight = at.cover * p->alpha >> 8;
+            if (p->hidden)
+                fill_around(c, &row, y, at.x1, at.x2, weight, p->hidden + 2 * y);
+            else
+                fill_span(c, &row, y, at.x1, at.x2, weight);
+            if (p->id != KEEP_ID && at.cover >= 128)
+                mark_span(c, p->id, y, at.x1, at.x2);
         }
-        blend_ends(c, p, &row, y, x0, x1, l, r);
-        if (x2 > x1) {
-            fill_span(c, p, &row, y, x1, x2);
-            if (p->id != KEEP_ID)
-                mark_span(c, p->id, y, x1, x2);
-        }
-        blend_ends(c, p, &row, y, x2, x3, l, r);
+        blend_ends(c, p, &row, y, at.x2, at.x3, l, r);
     }
 }
 
@@ -451,6 +561,45 @@ static void lit_ground(const view *v, const float colour[3], float out[3])
         out[k] = colour[k] * (v->ambient[k] + v->sun_colour[k] * sun);
 }
 
+static int place_patch(const view *v, const patch *q, int32_t (*corners)[2])
+{
+    float world[4][3];
+    for (int k = 0; k < 4; k++) {
+        world[k][0] = q->corners[k][0];
+        world[k][1] = 0.0f;
+        world[k][2] = q->corners[k][1];
+    }
+    return project(v, (const float(*)[3])world, 4, corners);
+}
+
+/* Before anything is painted: the ground's rows, and the columns that pavement and road hide. */
+void street_ground(canvas *c, const view *v, const patch *patches, int count)
+{
+    const int32_t *left = c->edges, *right = c->edges + (size_t)SUBROWS * c->height;
+    meet_ground(c, v);
+    memset(c->covered, 0, sizeof *c->covered * 4 * (size_t)c->height);
+    for (int i = 0; i < count; i++) {
+        int layer = (int)patches[i].layer;
+        int32_t corners[MAX_CORNERS][2];
+        if (layer != 1 && layer != 3)
+            continue;
+        int kept = place_patch(v, patches + i, corners);
+        if (kept < 3)
+            continue;
+        int32_t *covered = c->covered + (layer == 3 ? 2 * (size_t)c->height : 0);
+        extent rows = trace_polygon(c, (const int32_t(*)[2])corners, kept);
+        for (int y = rows.top; y < rows.end; y++) {
+            reach at;
+            int32_t *row = covered + 2 * y;
+            if (reach_of(c, left + y * SUBROWS, right + y * SUBROWS, &at) && at.cover == 256 &&
+                at.x2 - at.x1 > row[1] - row[0]) {
+                row[0] = at.x1;
+                row[1] = at.x2;
+            }
+        }
+    }
+}
+
 void street_backdrop(canvas *c, const view *v)
 {
     float level = v->centre_y + v->focal * v->forward[1] / -v->down[1];
@@ -462,8 +611,8 @@ void street_backdrop(canvas *c, const view *v)
     memcpy(p.bottom, p.top, sizeof p.top);
     for (int y = split; y < c->height; y++) {
         row_paint row;
-        start_row(&row, &p, y, 0.0f);
-        fill_span(c, &p, &row, y, 0, c->width);
+        start_row(c, &row, &p, y, 0.0f, c->width);
+        fill_around(c, &row, y, 0, c->width, 256, c->covered + 2 * y);
     }
     memset(c->ids, 0, sizeof *c->ids * (size_t)c->width * c->height);
 }
@@ -472,18 +621,14 @@ void street_patches(canvas *c, const view *v, const patch *patches, int count)
 {
     for (int i = 0; i < count; i++) {
         const patch *q = patches + i;
-        float world[4][3];
         int32_t corners[MAX_CORNERS][2];
-        for (int k = 0; k < 4; k++) {
-            world[k][0] = q->corners[k][0];
-            world[k][1] = 0.0f;
-            world[k][2] = q->corners[k][1];
-        }
         paint p = {.texture = q->texture * v->grain, .on_ground = 1, .id = KEEP_ID, .view = v};
         p.alpha = (uint32_t)(q->alpha * 256.0f);
         lit_ground(v, q->colour, p.top);
         memcpy(p.bottom, p.top, sizeof p.top);
-        int left = project(v, (const float(*)[3])world, 4, corners);
+        if (q->layer == 1.0f || q->layer == 2.0f)
+            p.hidden = c->covered + 2 * (size_t)c->height;
+        int left = place_patch(v, q, corners);
         if (left >= 3)
             fill_polygon(c, &p, (const int32_t(*)[2])corners, left);
     }
@@ -701,7 +846,7 @@ void street_instances(canvas *c, const view *v, const library *models, const ins
 /* ---- the sensor ---------------------------------------------------------------------- */
 
 /* One pass of the kernel (w, 1 - 2w, w), w in 1/256; out may not be in. */
-static void blur_bytes(const uint8_t *a, const uint8_t *b, const uint8_t *c, uint8_t *out, int count,
+WIDE static void blur_bytes(const uint8_t *a, const uint8_t *b, const uint8_t *c, uint8_t *out, int count,
                        uint16_t w)
 {
     uint16_t middle = (uint16_t)(256 - 2 * w);
@@ -748,7 +893,38 @@ static void blur(canvas *c, float deviation, void (*pass)(canvas *, uint16_t, ui
     }
 }
 
-static void expose_row(const uint8_t *row, const uint16_t *gain, const int8_t *noise, int read,
+/* Gains of one row in 4.12: what the lens leaves of each pixel, times the channels' gains. */
+WIDE static void gain_row(uint16_t *gain, float *fall, const sensor *s, int width, int height, int y)
+{
+    float half_w = 0.5f * width, half_h = 0.5f * height, square = half_w * half_w + half_h * half_h;
+    float dy = (float)y + 0.5f - half_h;
+    float channels[4] = {s->gain[0], s->gain[1], s->gain[2], 0.0f};
+    for (int x = 0; x < width; x++) {
+        float dx = (float)x + 0.5f - half_w;
+        fall[x] = 4096.0f * (1.0f - s->vignette * (dx * dx + dy * dy) / square);
+    }
+    for (int x = 0; x < width; x++)
+        for (int k = 0; k < 4; k++)
+            gain[4 * x + k] = (uint16_t)(int32_t)(fall[x] * channels[k]);
+}
+
+/* Drop the fourth byte of every pixel. */
+static void pack_row(const uint8_t *from, uint8_t *to, int width)
+{
+    int x = 0;
+    for (; x + 4 <= width; x += 4, from += 16, to += 12) {
+        uint32_t in[4], out[3];
+        memcpy(in, from, 16);
+        out[0] = (in[0] & 0xffffffu) | in[1] << 24;
+        out[1] = (in[1] >> 8 & 0xffffu) | in[2] << 16;
+        out[2] = (in[2] >> 16 & 0xffu) | in[3] << 8;
+        memcpy(to, out, 12);
+    }
+    for (; x < width; x++, from += 4, to += 3)
+        memcpy(to, from, 3);
+}
+
+WIDE static void expose_row(const uint8_t *row, const uint16_t *gain, const int8_t *noise, int read,
                        int shot, uint8_t *out, int count)
 {
     for (int i = 0; i < count; i++) {
@@ -768,26 +944,18 @@ void street_develop(canvas *c, const sensor *s, uint32_t seed, uint8_t *scratch,
     blur(c, s->blur_y, blur_columns, scratch);
     uint16_t *gain = (uint16_t *)scratch;
     uint8_t *exposed = scratch + 2 * (size_t)bytes;
+    float *fall = (float *)(scratch + 3 * (size_t)bytes);
     int read = clamp_int((int)(s->read_noise * 32.0f), 0, 120);
     int shot = clamp_int((int)(s->shot_noise * 32.0f), 0, 120);
-    float half_w = 0.5f * c->width, half_h = 0.5f * c->height, square = half_w * half_w + half_h * half_h;
-    for (int y = 0; y < c->height; y++) {
-        float dy = (float)y + 0.5f - half_h;
-        for (int x = 0; x < c->width; x++) {
-            float dx = (float)x + 0.5f - half_w;
-            float fall = 1.0f - s->vignette * (dx * dx + dy * dy) / square;
-            for (int k = 0; k < 4; k++)
-                gain[4 * x + k] = k < 3 ? (uint16_t)(4096.0f * fall * s->gain[k]) : 0;
-        }
+    for (int i = 0; i < c->height; i++) {
+        /* rows in pairs from both ends: the vignette is the same on both */
+        int y = i % 2 ? c->height - 1 - i / 2 : i / 2;
+        if (i % 2 == 0)
+            gain_row(gain, fall, s, c->width, c->height, y);
         const int8_t *noise = noise_table + (hash32(seed + (uint32_t)y * 0x9e3779b9u) & 0xffff);
         expose_row((const uint8_t *)(c->pixels + (size_t)y * c->width), gain, noise, read, shot,
                    exposed, bytes);
-        uint8_t *to = out + 3 * (size_t)y * c->width;
-        for (int x = 0; x < c->width; x++) {
-            to[3 * x] = exposed[4 * x];
-            to[3 * x + 1] = exposed[4 * x + 1];
-            to[3 * x + 2] = exposed[4 * x + 2];
-        }
+        pack_row(exposed, out + 3 * (size_t)y * c->width, c->width);
     }
 }
 

@@ -16,6 +16,12 @@
 enum { FACE_TWO_SIDED = 1, FACE_GRAIN = 2, FACE_GLASS = 4, FACE_LAMP = 8, FACE_LEAVES = 16 };
 enum { SLOTS = 10, SUBROWS = 4, MAX_CORNERS = 16, MAX_PARTS = 96 };
 
+/* Where the rays of one row of pixels meet the ground: depth, x and z linear in the column. */
+typedef struct {
+    float depth, fog, texel;      /* metres; share of fog; texels a pixel */
+    uint32_t u, v, du, dv;        /* 16.16 texels at column 0 and a column */
+} ground_row;
+
 /* The picture being painted; everything is allocated by the caller. */
 typedef struct {
     int width, height;
@@ -23,6 +29,8 @@ typedef struct {
     uint16_t *ids;     /* [height, width] 0 is background */
     uint32_t *areas;   /* [65536] pixels of each object's whole silhouette inside the picture */
     int32_t *edges;    /* [2, 4 * height] left and right ends of the polygon at hand */
+    ground_row *ground; /* [height] */
+    int32_t *covered;  /* [2, height, 2] columns that pavement, and that road, hide wholly */
 } canvas;
 
 /* Camera and light; all floats, so that the caller can fill it as one array. */
@@ -45,6 +53,7 @@ typedef struct {
     float colour[3];
     float alpha;                             /* 0..1 */
     float texture;                           /* amplitude in grey levels */
+    float layer;                             /* 1 pavement, 2 kerb, 3 road, 0 marks on them */
 } patch;
 
 /* One placed model. */
@@ -77,6 +86,7 @@ typedef struct {
 } sensor;
 
 void street_tables(void);
+void street_ground(canvas *c, const view *v, const patch *patches, int count);
 void street_backdrop(canvas *c, const view *v);
 void street_patches(canvas *c, const view *v, const patch *patches, int count);
 void street_shadows(canvas *c, const view *v, const instance *list, int count, float alpha);

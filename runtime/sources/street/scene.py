@@ -195,21 +195,21 @@ class Street:
         cuts = np.array([-6.0, 3.0, 7.0, 12.0, 18.0, 26.0, 36.0, 50.0, 70.0, 100.0, 170.0])
         quads: list[Floats] = []
 
-        def strip(x0: float, x1: float, z0: Floats, z1: Floats, colour: Floats, alpha: float, texture: float) -> None:
+        def strip(x0: float, x1: float, z0: Floats, z1: Floats, colour: Floats, alpha: float, texture: float, layer: int = 0) -> None:
             b0, b1 = layout.bend * z0 * z0, layout.bend * z1 * z1
             quad = np.empty((len(z0), _raster.PATCH_FLOATS))
             quad[:, 0], quad[:, 1], quad[:, 2], quad[:, 3] = x0 + b0, z0, x1 + b0, z0
             quad[:, 4], quad[:, 5], quad[:, 6], quad[:, 7] = x1 + b1, z1, x0 + b1, z1
-            quad[:, 8:11], quad[:, 11], quad[:, 12] = colour, alpha, texture
+            quad[:, 8:11], quad[:, 11], quad[:, 12], quad[:, 13] = colour, alpha, texture, layer
             quads.append(quad)
 
         near, far = cuts[:-1][::-1], cuts[1:][::-1]
         over = far + np.minimum(0.02 * far, 1.0)
         walls, road, lane = layout.walls, layout.road, layout.lane
         white = np.array((205.0, 208.0, 210.0))
-        strip(-walls - 0.4, walls + 0.4, near, over, layout.pavement_colour, 1.0, 16.0)
-        strip(-road - 0.18, road + 0.18, near, over, layout.pavement_colour * 0.72, 1.0, 8.0)
-        strip(-road, road, near, over, layout.road_colour, 1.0, 24.0)
+        strip(-walls - 0.4, walls + 0.4, near, over, layout.pavement_colour, 1.0, 16.0, 1)
+        strip(-road - 0.18, road + 0.18, near, over, layout.pavement_colour * 0.72, 1.0, 8.0, 2)
+        strip(-road, road, near, over, layout.road_colour, 1.0, 24.0, 3)
         for side in (-1.0, 1.0):
             edge = side * (layout.lanes * lane + 0.05)
             strip(edge - 0.07, edge + 0.07, near, over, white, 0.75, 10.0)
