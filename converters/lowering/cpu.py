@@ -66,10 +66,7 @@ def lower_for_cpu(
         If the table lacks a tensor or a weight of the model.
     """
     points = quantization_points(model)
-    entries = _completed(table, points)
-    activations = {
-        name: cpu_grid(entries[name], bound) for name, bound in points.lower_bounds.items()
-    }
+    activations = _activation_grids(_completed(table, points), points.lower_bounds)
     limit = _SEVEN_BITS if seven_bit_weights else STEPS
     index = GraphIndex(model.graph)
     weights = _weight_grids(index, table, activations, limit)
@@ -84,6 +81,16 @@ def cpu_grid(entry: ActivationScale, lower_bound: float) -> Grid:
     low = lower_bound if entry.signed else 0.0
     scale = (entry.limit - low) / _LEVELS
     return Grid(scale, round(-low / scale), np.uint8)
+
+
+def _activation_grids(
+    entries: dict[str, ActivationScale], lower_bounds: dict[str, float]
+) -> dict[str, Grid]:
+    """Return all grids; tensors that share an entry share its grid, down to the lowest bound."""
+    lowest: dict[ActivationScale, float] = {}
+    for name, bound in lower_bounds.items():
+        lowest[entries[name]] = min(bound, lowest.get(entries[name], bound))
+    return {name: cpu_grid(entries[name], lowest[entries[name]]) for name in lower_bounds}
 
 
 def _completed(table: QuantizationTable, points: QuantizationPoints) -> dict[str, ActivationScale]:
