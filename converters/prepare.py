@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import onnx
@@ -36,7 +38,8 @@ def prepare(model: onnx.ModelProto) -> onnx.ModelProto:
                 f"({error}): export it again with a newer opset."
             ) from error
     graph = import_graph(model)
-    graph.fold_constants().cleanup().toposort()
+    with _quiet():
+        graph.fold_constants().cleanup().toposort()
     name_layers(graph)
     return export_graph(graph, model)
 
@@ -75,9 +78,7 @@ def with_input(
     del model.graph.value_info[:]
     for output in model.graph.output:
         output.type.tensor_type.ClearField("shape")
-    for dim, value in zip(
-        _image(model).type.tensor_type.shape.dim, (batch, 3, *size), strict=True
-    ):
+    for dim, value in zip(_image(model).type.tensor_type.shape.dim, (batch, 3, *size), strict=True):
         if isinstance(value, str):
             dim.dim_param = value
         else:
@@ -94,7 +95,12 @@ def signature_of(model: onnx.ModelProto) -> Signature:
         If it does not run at its input size.
     """
     size, name = input_size(model), _image(model).name
-    outputs = run_float32(model, {name: np.zeros((1, 3, *size), np.float32)})
+    try:
+        outputs = run_float32(model, {name: np.zeros((1, 3, *size), np.float32)})
+    except EdgeError as error:
+        raise EdgeError(
+            f"The model does not run on one image of {size[0]}x{size[1]}, height x width ({error})"
+        ) from error
     return Signature(name, size, {output: value.shape for output, value in outputs.items()})
 
 
@@ -106,6 +112,18 @@ def to_float32(model: onnx.ModelProto) -> onnx.ModelProto:
             array = numpy_helper.to_array(tensor).astype(np.float32)
             tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
     return model
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep from the user what ONNX Runtime says about each node while constants are folded."""
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(4)
+    try:
+        yield
+    finally:
+        onnxruntime.set_default_logger_severity(2)
 
 
 def _image(model: onnx.ModelProto) -> onnx.ValueInfoProto:

@@ -90,8 +90,8 @@ class _Finder:
         for node in self.graph.nodes:
             found = self._map(node)
             if found is not None:
-                for tensor in node.inputs:
-                    self.maps.pop(tensor.name, None)
+                for inner in found.nodes[:-1]:
+                    self.maps.pop(inner.outputs[0].name, None)
                 self.maps[node.outputs[0].name] = found
         return self.maps
 
@@ -138,9 +138,7 @@ class _Finder:
             one = self._inner(first)
             other = one and self._branch(second, one)
             if one and other and one.conv.can_add(other.conv):
-                return _Map(
-                    one.conv + other.conv, one.source, (*one.nodes, *other.nodes, node)
-                )
+                return _Map(one.conv + other.conv, one.source, (*one.nodes, *other.nodes, node))
         return None
 
     def _branch(self, tensor: gs.Tensor, beside: _Map) -> _Map | None:
@@ -182,8 +180,8 @@ def _conv(node: gs.Node) -> _Map | None:
 
 
 def _layer_name(graph: gs.Graph, found: _Map) -> str:
-    """Return the path that all nodes of a block share and no other layer has, else a node's."""
-    paths = [node.name.split(".") for node in found.nodes]
+    """Return the path that all layers of a block share and no other has, else one of theirs."""
+    paths = [node.name.split(".") for node in found.nodes if node.op in LAYERS]
     shared = []
     for parts in zip(*paths, strict=False):
         if len(set(parts)) > 1:
@@ -206,6 +204,7 @@ def _replace(graph: gs.Graph, layer: str, found: _Map) -> None:
     conv = found.conv
     output = found.nodes[-1].outputs[0]
     for node in found.nodes:
+        node.inputs.clear()
         node.outputs.clear()
     if output not in graph.outputs:
         output.name = layer
