@@ -6,7 +6,6 @@ Users want `edge_sdk.runtime.letterbox.Letterbox` and
 
 from __future__ import annotations
 
-from edge_sdk.errors import EdgeError
 from edge_sdk.runtime.kernels._kernels import (
     BINS,
     LEVELS,
@@ -16,6 +15,8 @@ from edge_sdk.runtime.kernels._kernels import (
     supported,
 )
 from edge_sdk.runtime.kernels._kernels import instruction_set as _instruction_set
+
+from edge_sdk.errors import EdgeError
 
 __all__ = [
     "BINS", "LEVELS", "Letterboxer", "Postprocess", "instruction_set", "instruction_sets",

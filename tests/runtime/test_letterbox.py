@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -122,7 +123,7 @@ def test_there_is_more_than_the_portable_set_where_the_machine_has_one():
 
     if platform.machine() in ("aarch64", "arm64"):
         assert instruction_sets() == ("neon", "portable")
-    elif "avx2" in open("/proc/cpuinfo").read():
+    elif "avx2" in Path("/proc/cpuinfo").read_text():
         assert "avx2" in instruction_sets()
         assert instruction_set() != "portable"
 
