@@ -50,7 +50,7 @@ def flatten_maps(maps: Sequence[Tensor]) -> Tensor:
 
 def mean_distances(distributions: Tensor) -> Tensor:
     """Return the means [..., 4], in cells, of distributions [..., 4 * (reg_max + 1)] (logits)."""
-    by_side = distributions.reshape(*distributions.shape[:-1], 4, -1)
+    by_side = distributions.reshape(*distributions.shape[:-1], 4, distributions.shape[-1] // 4)
     cells = torch.arange(by_side.shape[-1], dtype=by_side.dtype, device=by_side.device)
     means: Tensor = by_side.softmax(dim=-1) @ cells
     return means

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from edge_sdk.errors import EdgeError
@@ -65,35 +67,40 @@ class Checkpoint:
 
 
 def save_weights(
-    path: Path,
-    model: nn.Module,
-    recipe: Recipe,
-    spec: HeadSpec,
-    facts: dict[str, Any],
-    dtype: torch.dtype = torch.float32,
+    path: Path, model: nn.Module, recipe: Recipe, spec: HeadSpec, facts: dict[str, Any]
 ) -> None:
     """Write a network's weights, with all branches, and what is needed to use them.
 
     The metadata of the safetensors file holds the size (`model`), the `block`, the head
     specification (names, input size, preprocessing), the `recipe`, and `facts` about the
     outcome, as JSON.
-
-    Parameters
-    ----------
-    dtype : of the floating-point tensors in the file.
     """
-    from safetensors.torch import save
-
     metadata = {
         "format": "edge-sdk.yolo-nas", "model": recipe.model, "block": recipe.block,
         "head_spec": spec.to_json(), "recipe": recipe.to_json(), "facts": json.dumps(facts),
     }  # fmt: skip
+    state = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
     with replacing(path) as beside:
-        beside.write_bytes(save(_in(dtype, model.state_dict()), metadata))
+        beside.write_bytes(save(state, metadata))
 
 
-def _in(dtype: torch.dtype, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        name: (value.to(dtype) if value.is_floating_point() else value).cpu().contiguous()
-        for name, value in state.items()
-    }
+def half_checkpoint(source: Path, output: Path) -> None:
+    """Write a copy of a safetensors file whose floating-point weights are float16.
+
+    Raises
+    ------
+    EdgeError
+        If a weight is too large for float16.
+    """
+    with safe_open(source, "pt") as file:
+        metadata = file.metadata()
+        state = {name: _half(name, file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
+    with replacing(output) as beside:
+        beside.write_bytes(save(state, metadata))
+
+
+def _half(name: str, tensor: Tensor) -> Tensor:
+    half = tensor.half() if tensor.is_floating_point() else tensor
+    if not torch.isfinite(half).all():
+        raise EdgeError(f"The weight {name} has values beyond 65504: keep it in float32.")
+    return half

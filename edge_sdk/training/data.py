@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edge_sdk.datasets import Dataset, open_dataset
+from edge_sdk.errors import EdgeError
 from edge_sdk.runtime.sources.street import StreetOptions, parse_street_uri
 from edge_sdk.training.augmentation import NONE, RENDERED, Augmentation
 from edge_sdk.training.examples import DatasetExamples, Examples, StreetExamples
@@ -24,6 +25,11 @@ def training_data(recipe: Recipe) -> tuple[Examples, Augmentation, Dataset]:
     """
     if recipe.data.startswith("test://"):
         options = parse_street_uri(recipe.data)
+        if options.frames is not None or "split=" in recipe.data:
+            raise EdgeError(
+                f"Training draws its own split and frames without end: leave `split` and `frames` "
+                f"out of {recipe.data}."
+            )
         validation = open_dataset(_validation_uri(recipe, options), "val")
         return StreetExamples(options), RENDERED if recipe.augment else NONE, validation
     validation = open_dataset(recipe.data, "val").first(recipe.validation_images)

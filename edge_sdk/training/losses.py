@@ -117,7 +117,7 @@ def distribution_focal(distributions: Tensor, distances: Tensor) -> Tensor:
     distributions : logits [P, 4 * (reg_max + 1)].
     distances : true distances [P, 4] in cells, clipped here to what the bins can express.
     """
-    by_side = distributions.reshape(len(distributions), 4, -1)
+    by_side = distributions.reshape(len(distributions), 4, distributions.shape[-1] // 4)
     distances = distances.clamp(0, by_side.shape[-1] - 1 - 0.01)
     below = distances.long()
     share_above = distances - below

@@ -10,7 +10,7 @@ from torch import nn
 
 from edge_sdk.datasets import Dataset, Sample
 from edge_sdk.detections import Detections
-from edge_sdk.evaluation import Accuracy, mean_average_precision
+from edge_sdk.evaluation import EVALUATION, Accuracy, mean_average_precision
 from edge_sdk.head_spec import HeadSpec
 from edge_sdk.runtime.letterbox import Letterbox
 from edge_sdk.runtime.postprocess import Postprocessor
@@ -40,7 +40,7 @@ def _detect(
 ) -> Iterator[Detections]:
     device = next(model.parameters()).device
     letterbox = Letterbox(spec.preprocessing, spec.input_size)
-    postprocessor = Postprocessor(spec, score=0.01, iou=0.65)
+    postprocessor = Postprocessor(spec, **EVALUATION)
     inputs = np.empty((len(samples), 3, *spec.input_size), np.float32)
     frames = [sample.read() for sample in samples]
     placements = [letterbox(frame, out) for frame, out in zip(frames, inputs, strict=True)]
