@@ -24,8 +24,8 @@ PLACEHOLDER = "rbr_reparam"
 IGNORED_PACKAGES = ("super_gradients", "omegaconf")
 CLASS_KEY = "heads.head1.cls_pred.weight"
 WIDTH_KEY = "backbone.stage1.blocks.conv1.conv.weight"
-_SIZES = {
-    (record.backbone[0].hidden, record.backbone[0].channels): size
+_WIDTHS = {
+    size: (record.backbone[0].hidden, record.backbone[0].channels)
     for size, record in RECORDS.items()
 }
 """Width of the first bottlenecks and of their stage: no two sizes have the same."""
@@ -137,11 +137,12 @@ def _network_for(state: dict[str, Tensor], path: Path) -> tuple[str, YoloNAS]:
             f"{path} is no YOLO-NAS checkpoint: it has no {CLASS_KEY}. "
             "Export other networks to ONNX and convert that file."
         )
-    shape = state[WIDTH_KEY].shape if WIDTH_KEY in state else None
-    size = _SIZES.get(tuple(shape[:2])) if shape is not None else None
+    shape = list(state[WIDTH_KEY].shape) if WIDTH_KEY in state else None
+    size = next((size for size, (h, c) in _WIDTHS.items() if shape == [h, c, 1, 1]), None)
     if size is None:
-        found = "missing" if shape is None else list(shape)
-        raise EdgeError(f"{path} fits no YOLO-NAS of size n, s, m or l: {WIDTH_KEY} is {found}.")
+        raise EdgeError(
+            f"{path} fits no YOLO-NAS of size n, s, m or l: {WIDTH_KEY} is {shape or 'missing'}."
+        )
     block = "repvgg" if any(".branch_1x1.bn." in key for key in state) else "qarepvgg"
     model = yolo_nas(size, len(state[CLASS_KEY]), block)
     problems = list(_differences(model.state_dict(), state))

@@ -13,7 +13,8 @@ import numpy.typing as npt
 import onnx
 from threadpoolctl import threadpool_limits
 
-from edge_sdk.converters.heads import check_input_size, recognize
+from edge_sdk.converters.heads import recognize
+from edge_sdk.converters.heads.signature import check_input_size
 from edge_sdk.converters.model_file import (
     head_spec_of,
     load_model,
@@ -154,9 +155,7 @@ def convert(
     _check_outputs(model, original.spec, dynamic_batch)
     set_head_spec(model, original.spec)
     set_metadata(model, PROOF_KEY, proof.to_json())
-    set_metadata(
-        model, SOURCE_KEY, json.dumps({"file": source.name, "sha256": sha256(source)})
-    )
+    set_metadata(model, SOURCE_KEY, json.dumps({"file": source.name, "sha256": sha256(source)}))
     save_model(model, output)
     proof_path = output.with_name(f"{output.stem}.proof.json")
     write_text(proof_path, proof.to_json() + "\n")

@@ -54,9 +54,7 @@ def export(
     spec = yolo_nas.spec(model.num_classes, input_size, names, reg_max=model.reg_max)
     graph = _Exporter(model).run(spec.input_name, spec.output_names)
     batch: int | str = "batch" if dynamic_batch else 1
-    dtype = helper.np_dtype_to_tensor_dtype(
-        next(model.parameters()).detach().cpu().numpy().dtype
-    )
+    dtype = helper.np_dtype_to_tensor_dtype(next(model.parameters()).detach().cpu().numpy().dtype)
     height, width = input_size
     channels = {"classes": model.num_classes, "distances": 4 * (model.reg_max + 1)}
     outputs = [
@@ -204,8 +202,9 @@ def _flatten(values: Any) -> list[fx.Node]:
     return []
 
 
-def _window(module: nn.MaxPool2d | nn.AvgPool2d) -> dict[str, list[int]]:
-    size, stride, pad = (int(value) for value in (module.kernel_size, module.stride, module.padding))  # type: ignore[arg-type]
+def _window(module: Any) -> dict[str, list[int]]:
+    """Return the attributes of a pool over a square."""
+    size, stride, pad = module.kernel_size, module.stride, module.padding
     return {"kernel_shape": [size] * 2, "strides": [stride] * 2, "pads": [pad] * 4}
 
 

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import numpy_helper
 
 from edge_sdk.errors import EdgeError

@@ -11,7 +11,7 @@ import onnx
 import onnx_graphsurgeon as gs
 from onnx import TensorProto, numpy_helper
 
-from edge_sdk.converters.heads import Signature
+from edge_sdk.converters.heads.signature import Signature
 from edge_sdk.converters.model_file import OPSET, metadata
 from edge_sdk.converters.passes.name_layers import name_layers
 from edge_sdk.converters.reference import run_float32
@@ -134,7 +134,8 @@ def _image(model: onnx.ModelProto) -> onnx.ValueInfoProto:
         raise EdgeError(
             f"A detector has one input, the image; this model has {len(images)} ({names})."
         )
-    return images[0]
+    image: onnx.ValueInfoProto = images[0]
+    return image
 
 
 def _check_input(model: onnx.ModelProto) -> None:

@@ -146,7 +146,9 @@ class Comparison:
         for label, image in self.images.items():
             results = run({self.spec.input_name: image})
             for name in errors:
-                errors[name] = worse(errors[name], error(results[name], self.references[label][name]))
+                errors[name] = worse(
+                    errors[name], error(results[name], self.references[label][name])
+                )
         return errors
 
     def reference_float32(self) -> None:
@@ -169,9 +171,7 @@ def worse(one: float, other: float) -> float:
     return float(np.maximum(one, other))
 
 
-def proof_images(
-    spec: HeadSpec, size: tuple[int, int], folder: Path | str | None = None
-) -> Images:
+def proof_images(spec: HeadSpec, size: tuple[int, int], folder: Path | str | None = None) -> Images:
     """Return network inputs [1, 3, H, W]: noise, and real images or drawn scenes.
 
     Parameters
@@ -201,9 +201,7 @@ def proof_images(
     }
 
 
-def _scene(
-    generator: np.random.Generator, size: tuple[int, int]
-) -> npt.NDArray[np.uint8]:
+def _scene(generator: np.random.Generator, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
     """Draw a gradient with rectangles in front of it."""
     height, width = size
     ramp = np.linspace(40, 200, height)[:, None, None] + generator.uniform(-40, 40, 3)

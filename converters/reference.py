@@ -105,7 +105,8 @@ def convolve(x: Tensor, conv: Affine) -> Tensor:
     columns = windows.reshape(batch, groups, per_group * kh * kw, height * width)
     kernel = conv.kernel.astype(x.dtype).reshape(groups, cout // groups, per_group * kh * kw)
     y: Tensor = (kernel @ columns).reshape(batch, cout, height, width)
-    return y + conv.bias.astype(x.dtype)[:, None, None]
+    y += conv.bias.astype(x.dtype)[:, None, None]
+    return y
 
 
 def affine_conv(attributes: Mapping[str, Any], weight: Tensor, bias: Tensor | None) -> Affine:
@@ -136,7 +137,7 @@ def _run_node(node: onnx.NodeProto, inputs: list[Any], opsets: dict[str, int]) -
     if node.op_type == "Cast" and attributes["to"] == onnx.TensorProto.FLOAT:
         return [inputs[0].astype(np.float64)]
     feeds = {name: value for name, value in zip(node.input, inputs, strict=True) if name}
-    results: list[Tensor] = ReferenceEvaluator(node, opsets=opsets).run(None, feeds)
+    results: Any = ReferenceEvaluator(node, opsets=opsets).run(None, feeds)
     return [_double(value) for value in results]
 
 
@@ -153,9 +154,11 @@ def _tiles(attributes: Mapping[str, Any], weight: Tensor) -> bool:
 
 def _upsample(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     kh, kw = weight.shape[2:]
-    y = np.einsum("bchw,coij->bohiwj", x, weight, optimize=True)
+    y: Tensor = np.einsum("bchw,coij->bohiwj", x, weight, optimize=True)
     y = y.reshape(*y.shape[:2], x.shape[2] * kh, x.shape[3] * kw)
-    return y if bias is None else y + bias[:, None, None]
+    if bias is not None:
+        y = y + bias[:, None, None]
+    return y
 
 
 def _dense(attributes: Mapping[str, Any]) -> bool:

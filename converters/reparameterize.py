@@ -49,12 +49,11 @@ def reparameterize(model: nn.Module) -> nn.Module:
 def affine(module: nn.Module) -> Affine:
     """Return a convolution, a pair of it and BN, or a block before its activation, as a map."""
     if isinstance(module, nn.Conv2d):
-        top, left = module.padding
+        (sv, sh), (dv, dh), (top, left) = module.stride, module.dilation, map(int, module.padding)
         bias = np.zeros(module.out_channels) if module.bias is None else _array(module.bias)
         return Affine(
-            _array(module.weight), bias, module.groups,
-            module.stride, module.dilation, (int(top), int(left), int(top), int(left)),
-        )  # fmt: skip
+            _array(module.weight), bias, module.groups, (sv, sh), (dv, dh), (top, left, top, left)
+        )
     if isinstance(module, ConvBN):
         return _then(affine(module.conv), module.bn)
     assert isinstance(module, RepBlock)

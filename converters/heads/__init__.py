@@ -36,7 +36,7 @@ def recognize(
         raise EdgeError(f"There is no head {head!r}: choose one of {', '.join(FAMILIES)}.")
     check_input_size(signature.input_size)
     for family in [head] if head else FAMILIES:
-        spec = FAMILIES[family].match(signature, names)
+        spec: HeadSpec | None = FAMILIES[family].match(signature, names)
         if spec is not None:
             return spec
     shapes = ", ".join(f"{name} {list(shape)}" for name, shape in signature.outputs.items())

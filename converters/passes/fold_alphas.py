@@ -133,7 +133,7 @@ def _factors(chain: _Chain, ranges: Mapping[str, float]) -> list[float] | None:
     last = chain.tensors[-1].outputs
     if len(concats) > 1 or not all(_can_rescale(reader) for reader in last):
         return None
-    return _centred(chain, factors, list(concats.values())[0], ranges)
+    return _centred(chain, factors, next(iter(concats.values())), ranges)
 
 
 def _centred(

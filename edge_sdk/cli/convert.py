@@ -20,9 +20,7 @@ def convert(
     names: Annotated[
         str | None, typer.Option(help="Class names: a file, one a line, or a,b,c.")
     ] = None,
-    size: Annotated[
-        str | None, typer.Option(help="Input size HxW or N, multiples of 32.")
-    ] = None,
+    size: Annotated[str | None, typer.Option(help="Input size HxW or N, multiples of 32.")] = None,
     images: Annotated[
         Path | None, typer.Option(help="A folder of real images for the proof.")
     ] = None,

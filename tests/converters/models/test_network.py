@@ -96,7 +96,8 @@ def test_backward_survives_channels_last(block: str) -> None:
         "    x = torch.rand(2, 3, 96, 96).contiguous(memory_format=torch.channels_last)\n"
         "    classes, distances = model(x)\n"
         "    sum(y.square().mean() for y in classes + distances).backward()\n"
-        "print('alive', bool(model.backbone.stem.conv.branch_3x3.conv.weight.grad.isfinite().all()))"
+        "gradient = model.backbone.stem.conv.branch_3x3.conv.weight.grad\n"
+        "print('alive', bool(gradient.isfinite().all()))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout.strip() == "alive True", done.stderr
