@@ -135,7 +135,10 @@ VIVID = np.array([(40, 40, 200), (190, 110, 40), (50, 150, 60), (40, 190, 230), 
 
 def _pick(dice: Dice, colours: Floats, spread: float = 0.2) -> Floats:
     u = dice.uniforms(4)
-    return colours[int(u[0] * len(colours))] * (1.0 - spread / 2 + spread * u[1:4].mean()) + 14 * (u[1:4] - 0.5)
+    which, a, b, c = u.tolist()
+    light = 1.0 - spread / 2 + spread * ((a + b + c) / 3.0)
+    shifted: Floats = colours[int(which * len(colours))] * light + 14 * (u[1:4] - 0.5)
+    return shifted
 
 
 def _vehicle_colours(dice: Dice, night: float) -> Floats:

@@ -12,7 +12,7 @@
 
 enum { TILE_BITS = 9, TILE = 1 << TILE_BITS, TILE_MASK = TILE - 1 };
 enum { LEVELS = 64, NOISE = 1 << 17 };
-enum { KEEP_ID = -1 };
+enum { KEEP_ID = -1, NOWHERE = 1 << 29 };
 
 static const float NEAR = 0.25f;
 static const float TEXEL = 0.02f; /* metres */
@@ -307,20 +307,22 @@ static void blend_ends(canvas *c, const paint *p, const row_paint *row, int y, i
                        const int32_t *left, const int32_t *right)
 {
     uint32_t *pixels = c->pixels + (size_t)y * c->width;
+    uint16_t *ids = c->ids + (size_t)y * c->width;
     for (int x = x0; x < x1; x++) {
-        int32_t a = x * 256, b = a + 256;
-        uint32_t cover = 0;
+        int32_t a = x * 256, b = a + 256, sum = 0;
         for (int k = 0; k < SUBROWS; k++) {
             int32_t from = left[k] > a ? left[k] : a, to = right[k] < b ? right[k] : b;
-            if (to > from)
-                cover += (uint32_t)(to - from);
+            int32_t length = to - from;
+            sum += length > 0 ? length : 0;
         }
-        cover /= SUBROWS;
+        uint32_t cover = (uint32_t)sum / SUBROWS;
         if (cover == 0)
             continue;
         pixels[x] = mix(pixels[x], colour_at(row, (uint32_t)x), cover * p->alpha >> 8);
-        if (p->id != KEEP_ID && cover >= 128)
-            mark_span(c, p->id, y, x, x + 1);
+        if (p->id != KEEP_ID && cover >= 128) {
+            c->areas[p->id] += ids[x] != p->id;
+            ids[x] = (uint16_t)p->id;
+        }
     }
 }
 
@@ -390,8 +392,8 @@ static extent trace_polygon(canvas *c, const int32_t (*corners)[2], int count)
     int first = found.top * SUBROWS, last = found.end * SUBROWS;
     int32_t *left = c->edges, *right = c->edges + (size_t)SUBROWS * c->height;
     for (int s = first; s < last; s++) {
-        left[s] = INT32_MAX;
-        right[s] = INT32_MIN;
+        left[s] = NOWHERE;
+        right[s] = -NOWHERE;
     }
     for (int i = 0; i < count; i++) {
         const int32_t *a = corners[i], *b = corners[i + 1 == count ? 0 : i + 1];
@@ -548,7 +550,14 @@ static void sky_row(canvas *c, const view *v, int y)
     int last = 0;
     for (int x = -4; x < c->width; x += 4, fu += fdu, fw += fdw) {
         int weight = clamp_int((cloud_at(fu, fw) - threshold) >> 2, 0, 256) * strength >> 8;
-        for (int k = 0; k < 4 && x >= 0 && x + k < c->width; k++)
+        int columns = x < 0 ? 0 : c->width - x < 4 ? c->width - x : 4;
+        if (last == weight) { /* open sky, or the middle of a cloud */
+            uint32_t even = mix(clear, cloud, (uint32_t)weight);
+            for (int k = 0; k < columns; k++)
+                pixels[x + k] = even;
+            continue;
+        }
+        for (int k = 0; k < columns; k++)
             pixels[x + k] = mix(clear, cloud, (uint32_t)((last * (4 - k) + weight * k) >> 2));
         last = weight;
     }
@@ -893,19 +902,25 @@ static void blur(canvas *c, float deviation, void (*pass)(canvas *, uint16_t, ui
     }
 }
 
+typedef float four_floats __attribute__((vector_size(16)));
+typedef int32_t four_ints __attribute__((vector_size(16)));
+typedef uint16_t four_shorts __attribute__((vector_size(8)));
+
 /* Gains of one row in 4.12: what the lens leaves of each pixel, times the channels' gains. */
 WIDE static void gain_row(uint16_t *gain, float *fall, const sensor *s, int width, int height, int y)
 {
     float half_w = 0.5f * width, half_h = 0.5f * height, square = half_w * half_w + half_h * half_h;
     float dy = (float)y + 0.5f - half_h;
-    float channels[4] = {s->gain[0], s->gain[1], s->gain[2], 0.0f};
+    four_floats channels = {s->gain[0], s->gain[1], s->gain[2], 0.0f};
     for (int x = 0; x < width; x++) {
         float dx = (float)x + 0.5f - half_w;
         fall[x] = 4096.0f * (1.0f - s->vignette * (dx * dx + dy * dy) / square);
     }
-    for (int x = 0; x < width; x++)
-        for (int k = 0; k < 4; k++)
-            gain[4 * x + k] = (uint16_t)(int32_t)(fall[x] * channels[k]);
+    for (int x = 0; x < width; x++) {
+        four_ints whole = __builtin_convertvector(channels * fall[x], four_ints);
+        four_shorts narrow = __builtin_convertvector(whole, four_shorts);
+        memcpy(gain + 4 * x, &narrow, sizeof narrow);
+    }
 }
 
 /* Drop the fourth byte of every pixel. */
@@ -971,6 +986,13 @@ void street_boxes(const canvas *c, int count, int32_t *boxes, uint32_t *visible)
     for (int y = 0; y < c->height; y++) {
         const uint16_t *ids = c->ids + (size_t)y * c->width;
         for (int x = 0; x < c->width;) {
+            uint64_t four = 1;
+            if (x + 4 <= c->width)
+                memcpy(&four, ids + x, 8);
+            if (four == 0) {
+                x += 4;
+                continue;
+            }
             int id = ids[x], start = x;
             while (x < c->width && ids[x] == id)
                 x++;

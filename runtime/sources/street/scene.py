@@ -27,6 +27,9 @@ GROW = 12.0
 HEIGHTS = (1.5, 3.3, 1.8, 1.75, 1.08)
 """Metres, of the classes; what would be too low in the picture for a label is not drawn."""
 
+WHITE = np.array((205.0, 208.0, 210.0))
+"""Of marks on the road."""
+
 TILE = 512 * 0.02
 """Period of the ground's texture in metres."""
 
@@ -93,6 +96,7 @@ class Street:
         self._figures = _columns(self.layout.figures)
         self._noise = int(dice.uniforms(1)[0] * 2**32)
         self._set_camera(dice)
+        self._strips = self._permanent_strips()
 
     def frame(self, index: int) -> LabelledFrame:
         """Render frame `index` (0 or more) at time index / fps.
@@ -189,50 +193,60 @@ class Street:
         order = np.argsort(-(depth - place[:, 19])[keep], kind="stable")
         return records[keep][order], columns.class_id[keep][order]
 
+    def _strip(
+        self, x0: Floats | float, x1: Floats | float, z0: Floats, z1: Floats, colour: Floats,
+        alpha: float, texture: float, layer: int = 0,
+    ) -> Floats:  # fmt: skip
+        """Return quadrilaterals from z0 to z1 and x0 to x1, along the bend, as records."""
+        z0, z1, x0, x1 = np.broadcast_arrays(z0, z1, x0, x1)
+        b0, b1 = self.layout.bend * z0 * z0, self.layout.bend * z1 * z1
+        quads = np.empty((z0.size, _raster.PATCH_FLOATS))
+        corners = (x0 + b0, z0, x1 + b0, z0, x1 + b1, z1, x0 + b1, z1)
+        quads[:, :8] = np.stack([corner.ravel() for corner in corners], axis=1)
+        quads[:, 8:11], quads[:, 11], quads[:, 12], quads[:, 13] = colour, alpha, texture, layer
+        return quads
+
+    def _permanent_strips(self) -> Floats:
+        """Return what looks the same from everywhere on the street: road, kerbs, long lines."""
+        layout = self.layout
+        cuts = np.array([-6.0, 3.0, 7.0, 12.0, 18.0, 26.0, 36.0, 50.0, 70.0, 100.0, 170.0])
+        near, far = cuts[:-1][::-1], cuts[1:][::-1]
+        far = far + np.minimum(0.02 * far, 1.0)
+        walls, road, paved = layout.walls, layout.road, layout.pavement_colour
+        strips = [
+            self._strip(-walls - 0.4, walls + 0.4, near, far, paved, 1.0, 16.0, 1),
+            self._strip(-road - 0.18, road + 0.18, near, far, paved * 0.72, 1.0, 8.0, 2),
+            self._strip(-road, road, near, far, layout.road_colour, 1.0, 24.0, 3),
+        ]
+        for side in (-1.0, 1.0):
+            edge = side * (layout.lanes * layout.lane + 0.05)
+            strips.append(self._strip(edge - 0.07, edge + 0.07, near, far, WHITE, 0.75, 10.0))
+        if layout.lanes == 2:
+            for x in (-0.14, 0.04):
+                strips.append(self._strip(x, x + 0.1, near, far, WHITE, 0.8, 10.0))
+        return np.concatenate(strips)
+
     def _patches(self, view: npt.NDArray[np.float32], time: float) -> npt.NDArray[np.float32]:
         """Return the ground: strips and marks, far to near, as the rasterizer's records."""
         layout = self.layout
-        cuts = np.array([-6.0, 3.0, 7.0, 12.0, 18.0, 26.0, 36.0, 50.0, 70.0, 100.0, 170.0])
-        quads: list[Floats] = []
-
-        def strip(x0: float, x1: float, z0: Floats, z1: Floats, colour: Floats, alpha: float, texture: float, layer: int = 0) -> None:
-            b0, b1 = layout.bend * z0 * z0, layout.bend * z1 * z1
-            quad = np.empty((len(z0), _raster.PATCH_FLOATS))
-            quad[:, 0], quad[:, 1], quad[:, 2], quad[:, 3] = x0 + b0, z0, x1 + b0, z0
-            quad[:, 4], quad[:, 5], quad[:, 6], quad[:, 7] = x1 + b1, z1, x0 + b1, z1
-            quad[:, 8:11], quad[:, 11], quad[:, 12], quad[:, 13] = colour, alpha, texture, layer
-            quads.append(quad)
-
-        near, far = cuts[:-1][::-1], cuts[1:][::-1]
-        over = far + np.minimum(0.02 * far, 1.0)
-        walls, road, lane = layout.walls, layout.road, layout.lane
-        white = np.array((205.0, 208.0, 210.0))
-        strip(-walls - 0.4, walls + 0.4, near, over, layout.pavement_colour, 1.0, 16.0, 1)
-        strip(-road - 0.18, road + 0.18, near, over, layout.pavement_colour * 0.72, 1.0, 8.0, 2)
-        strip(-road, road, near, over, layout.road_colour, 1.0, 24.0, 3)
-        for side in (-1.0, 1.0):
-            edge = side * (layout.lanes * lane + 0.05)
-            strip(edge - 0.07, edge + 0.07, near, over, white, 0.75, 10.0)
+        lane, road = layout.lane, layout.road
         travelled = layout.ego_speed * time
         first = -math.fmod(travelled, layout.dash)
         z = first + layout.dash * np.arange(int(90 / layout.dash), -1, -1)
-        for number in range(1 - layout.lanes, layout.lanes):
-            if number == 0 and layout.lanes == 2:
-                strip(-0.14, -0.04, near, over, white, 0.8, 10.0)
-                strip(0.04, 0.14, near, over, white, 0.8, 10.0)
-            else:
-                strip(number * lane - 0.07, number * lane + 0.07, z, z + layout.dash * 0.45, white, 0.8, 10.0)
+        dashed = [n for n in range(1 - layout.lanes, layout.lanes) if n != 0 or layout.lanes == 1]
+        x = np.repeat(dashed, len(z)) * lane
+        z = np.tile(z, len(dashed))
+        dashes = self._strip(x - 0.07, x + 0.07, z, z + layout.dash * 0.45, WHITE, 0.8, 10.0)
         shift = layout.crossings - travelled + BEHIND
         ahead = shift - np.floor(shift / layout.light_ring) * layout.light_ring - BEHIND
-        bars = int(2 * road / 1.0)
-        for bar in range(bars):
-            x0 = -road + 0.25 + bar
-            strip(x0, x0 + 0.5, ahead + 1.0, ahead + 4.2, white, 0.8, 14.0)
+        bars = np.repeat(np.arange(int(2 * road)) - road + 0.25, len(ahead))
+        z = np.tile(ahead, int(2 * road))
+        zebra = self._strip(bars, bars + 0.5, z + 1.0, z + 4.2, WHITE, 0.8, 14.0)
         half = layout.lanes * lane
         x0, x1 = (0.1, half) if layout.side > 0 else (-half, -0.1)
-        strip(x0, x1, ahead - 1.0, ahead - 0.6, white, 0.8, 12.0)
-        strip(-x1, -x0, ahead + 5.8, ahead + 6.2, white, 0.8, 12.0)
-        patches = np.concatenate(quads)
+        stop = self._strip(x0, x1, ahead - 1.0, ahead - 0.6, WHITE, 0.8, 12.0)
+        other_stop = self._strip(-x1, -x0, ahead + 5.8, ahead + 6.2, WHITE, 0.8, 12.0)
+        patches = np.concatenate([self._strips, dashes, zebra, stop, other_stop])
         patches[:, 1:8:2] += float(view[11])
         return patches.astype(np.float32)
 
