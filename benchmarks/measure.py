@@ -10,6 +10,7 @@ report("letterbox", rows, conditions(threads=1))
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ RESULTS = Path(__file__).parent / "results"
 
 def report(name: str, rows: Sequence[Mapping[str, Any]], conditions: Mapping[str, Any]) -> Path:
     """Print the rows as a table with their conditions; write both to results/NAME.json."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     console.print(table(rows, title=name))
     console.print(", ".join(f"{key} {value}" for key, value in conditions.items()))
     path = RESULTS / f"{name}.json"

@@ -7,9 +7,8 @@ or sorting anything anew. With weights w, over the hits j of a class by falling 
 
     recall_j    = sum of w over hits up to j / sum of w over objects
     precision_j = sum of w over hits up to j / sum of w over counted detections up to j
-    AP          = sum over j of max(precision_j, precision_j+1, ...) * (k_j - k_j-1) / 101
-
-where k_j is the number of the recall points 0, 0.01, ..., 1 that are at most recall_j.
+    AP          = mean over the recall points r = 0, 0.01, ..., 1 of
+                  max(precision_j, precision_j+1, ...) for the first j with recall_j >= r
 """
 
 from __future__ import annotations
@@ -25,8 +24,10 @@ from edge_sdk.evaluation.matching import THRESHOLDS, ClassMatches
 from edge_sdk.progress import Progress, silent
 
 RECALL_POINTS = np.linspace(0.0, 1.0, 101)
-_CHUNK = 50
-"""Resamples computed at once: bounds the memory."""
+_STEP = 50
+"""Resamples between two calls of `progress`."""
+_CACHED = 1 << 19
+"""Numbers that are worked on at once: what fits a processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,10 @@ def paired_difference(
         images, np.full(images, 1 / images), size=resamples
     )
     differences = []
-    for start in range(0, resamples, _CHUNK):
-        weights = draws[start : start + _CHUNK].astype(np.int32)
+    for start in range(0, resamples, _STEP):
+        weights = draws[start : start + _STEP].astype(np.int32)
         differences.append(mean_ap(first, weights) - mean_ap(second, weights))
-        progress(min(start + _CHUNK, resamples), resamples, "bootstrap")
+        progress(min(start + _STEP, resamples), resamples, "bootstrap")
     lower, upper = np.nanpercentile(np.concatenate(differences), (2.5, 97.5)).tolist()
     return Difference(value, lower, upper, resamples, images)
 
@@ -101,12 +102,20 @@ def _average_precision(
     matches: ClassMatches, weights: npt.NDArray[np.int32]
 ) -> npt.NDArray[np.float64]:
     """Return the AP of one class, averaged over the thresholds [B]."""
+    rows = max(8, _CACHED // max(len(matches.image), 1))
+    parts = [_few(matches, weights[at : at + rows]) for at in range(0, len(weights), rows)]
+    return np.concatenate(parts)
+
+
+def _few(matches: ClassMatches, weights: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
     objects = weights @ matches.objects
-    drawn = weights[:, matches.image]
-    everything = drawn.cumsum(axis=1) if matches.counted.all() else None
+    drawn = weights.take(matches.image, axis=1)
+    everything = drawn.cumsum(axis=1, dtype=np.int32) if matches.counted.all() else None
     total = np.zeros(len(weights))
     for hit, counted in zip(matches.hit, matches.counted, strict=True):
         where = np.flatnonzero(hit)
+        if not len(where):
+            continue
         seen = (drawn * counted).cumsum(axis=1) if everything is None else everything
         total += _area(drawn[:, where].cumsum(axis=1), seen[:, where], objects)
     return np.where(objects > 0, total / len(THRESHOLDS), np.nan)
@@ -117,8 +126,9 @@ def _area(
 ) -> npt.NDArray[np.float64]:
     """Return the area under interpolated precision [B] from cumulated counts [B, hits]."""
     precision = hits / np.maximum(seen, 1)
-    best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    best = np.zeros((len(hits), hits.shape[1] + 1))  # nothing is left behind the last hit
+    np.maximum.accumulate(precision[:, ::-1], axis=1, out=best[:, -2::-1])
     recall = hits / np.maximum(objects, 1)[:, None]
-    reached = RECALL_POINTS.searchsorted(recall, side="right")
-    gained = np.diff(reached, axis=1, prepend=0)
-    return (best * gained).sum(axis=1) / len(RECALL_POINTS)  # type: ignore[no-any-return]
+    first = np.stack([row.searchsorted(RECALL_POINTS) for row in recall])
+    area: npt.NDArray[np.float64] = np.take_along_axis(best, first, axis=1).mean(axis=1)
+    return area
