@@ -90,10 +90,12 @@ class HeadSpec:
 
     @property
     def num_classes(self) -> int:
+        """How many classes there are."""
         return len(self.class_names)
 
     @property
     def num_anchors(self) -> int:
+        """How many cells all strides have together."""
         height, width = self.input_size
         return sum((height // stride) * (width // stride) for stride in self.strides)
 
@@ -118,6 +120,7 @@ class HeadSpec:
         return replace(self, class_names=tuple(names))
 
     def to_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
         return asdict(self)
 
     @classmethod
@@ -151,10 +154,18 @@ class HeadSpec:
         return spec
 
     def to_json(self) -> str:
+        """Return the specification as JSON."""
         return json.dumps(self.to_dict())
 
     @classmethod
     def from_json(cls, text: str) -> HeadSpec:
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        EdgeError
+            If the text is no head specification.
+        """
         try:
             values = json.loads(text)
         except ValueError as error:
