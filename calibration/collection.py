@@ -71,9 +71,10 @@ def calibrate(
         raise EdgeError(
             f"None of the {len(skipped)} images in {images} can be used. The first: {skipped[0]}"
         )
-    if len(state.images) > reused or not output.is_file():
+    partial = partial_file(output)
+    if len(state.images) > reused or partial.exists() or not output.is_file():
         state.save(output)
-    partial_file(output).unlink(missing_ok=True)
+    partial.unlink(missing_ok=True)
     return replace(state, skipped=tuple(skipped), reused=reused)
 
 

@@ -142,6 +142,21 @@ def test_an_interrupted_run_leaves_the_earlier_file_alone(
     assert output.read_bytes() == before
 
 
+def test_an_interruption_before_the_last_save_is_made_good(
+    model_path: Path, folder: Path, tmp_path: Path, runs: list[str]
+) -> None:
+    output = tmp_path / "model.calib"
+    calibrate(model_path, folder, output, limit=10)
+    for path in sorted(folder.iterdir())[16:]:
+        path.unlink()
+    whole = calibrate(model_path, folder, tmp_path / "whole.calib")
+    whole.save(partial_file(output))
+    runs.clear()
+    resumed = calibrate(model_path, folder, output)
+    assert (resumed.reused, runs) == (16, [])
+    assert same(Calibration.load(output), whole)
+
+
 def test_more_images_are_added_to_those_counted(
     model_path: Path, folder: Path, tmp_path: Path, runs: list[str]
 ) -> None:
