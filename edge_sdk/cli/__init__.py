@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 from typing import Any
 
@@ -41,8 +40,6 @@ def application() -> Any:
         add_completion=False,
     )
     for name in COMMANDS:
-        if importlib.util.find_spec(f"edge_sdk.cli.{name}") is None:  # TEMPORARY while the house is built
-            continue
         module = importlib.import_module(f"edge_sdk.cli.{name}")
         app.command(name)(getattr(module, name))
     return app
