@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -44,11 +45,36 @@ class Dice:
         return int(self._generator.random() * count)
 
 
+class Thing(NamedTuple):
+    """What stands or moves: where it is at time 0, and how it goes on. Metres and seconds."""
+
+    mesh: int
+    class_id: int
+    s: float
+    x: float
+    y: float
+    speed: float
+    ring: float
+    turn: float
+    scale_x: float
+    scale_y: float
+    scale_z: float
+    shadow_x: float
+    shadow_z: float
+    shadow_height: float
+    stride: float
+    phase: float
+    cross_speed: float
+    cross_half: float
+    to_camera: bool
+    nearer: float
+
+
 @dataclass
 class Things:
-    """Rows of equal length, one a thing."""
+    """Things and their palettes."""
 
-    rows: list[tuple[float, ...]] = field(default_factory=list)
+    rows: list[Thing] = field(default_factory=list)
     palettes: list[Floats] = field(default_factory=list)
 
     def add(
@@ -65,9 +91,9 @@ class Things:
         `cross` is (x speed, half width) of a walk to and fro across the street.
         """
         numbers = catalogue()[1][kind]
-        self.rows.append((
+        self.rows.append(Thing(
             numbers[model % len(numbers)], class_id, s, x, y, speed, ring, turn, *scale, *shadow,
-            stride, phase, *cross, float(to_camera), nearer,
+            stride, phase, *cross, to_camera, nearer,
         ))  # fmt: skip
         self.palettes.append(palette)
 

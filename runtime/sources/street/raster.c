@@ -706,7 +706,7 @@ void street_shadows(canvas *c, const view *v, const instance *list, int count, f
 
 static void place(const instance *m, const float local[4], float world[3])
 {
-    float x = local[0] * m->scale_x + m->lean * local[1], y = local[1] * m->scale_y;
+    float x = local[0] * m->scale_x, y = local[1] * m->scale_y;
     float z = (local[2] + local[3] * m->swing) * m->scale_z;
     world[0] = m->x + m->cosine * x + m->sine * z;
     world[1] = m->y + y;

@@ -63,8 +63,6 @@ typedef struct {
     float scale_x, scale_y, scale_z;
     float swing;                             /* -1..1, the walk */
     float shadow_x, shadow_z, shadow_height; /* half extents and height; height 0: none */
-    float lean;                              /* x shift of a metre of height */
-    float lift;                              /* unused */
     float palette[SLOTS][4];                 /* blue, green, red, emission 0..1 */
 } instance;
 

@@ -34,25 +34,57 @@ TILE = 512 * 0.02
 """Period of the ground's texture in metres."""
 
 
-class _Columns(NamedTuple):
-    """`Things` as arrays, with the records that the rasterizer takes."""
+class _Things:
+    """A world's things as columns, with the part of their records that never changes."""
 
-    class_id: npt.NDArray[np.int32]
-    place: Floats
-    scale: Floats
-    height: Floats
-    records: npt.NDArray[np.float32]
+    def __init__(self, things: Things) -> None:
+        def column(name: str) -> Floats:
+            return np.array([getattr(thing, name) for thing in things.rows], float)
+
+        self.class_id = column("class_id").astype(np.int32)
+        self.s, self.x, self.y = column("s"), column("x"), column("y")
+        self.speed, self.ring, self.turn = column("speed"), column("ring"), column("turn")
+        self.stride, self.phase, self.nearer = column("stride"), column("phase"), column("nearer")
+        self.cross_speed, self.cross_half = column("cross_speed"), column("cross_half")
+        self.crosses, self.to_camera = self.cross_half > 0, column("to_camera") > 0
+        self.scale = np.stack([column(f"scale_{axis}") for axis in "xyz"], axis=1)
+        self.height = self.scale[:, 1] * np.array((*HEIGHTS, 0.0))[self.class_id]
+        self.records = np.zeros((len(things.rows), _raster.INSTANCE_FLOATS), np.float32)
+        self.records[:, 0] = column("mesh")
+        for offset, name in enumerate(("shadow_x", "shadow_z", "shadow_height")):
+            self.records[:, 11 + offset] = column(name)
+        self.records[:, 14:] = np.reshape(things.palettes, (len(things.rows), -1))
+
+    def ahead(self, time: float, travelled: float) -> Floats:
+        """Return how far ahead of the camera everything is, in -BEHIND .. ring - BEHIND."""
+        return _around(self.s + self.speed * time - travelled, self.ring)
+
+    def walk_across(self, time: float) -> tuple[Floats, Floats]:
+        """Return x and heading, to and fro for those that cross the street."""
+        span = np.where(self.crosses, 4 * self.cross_half, 1.0)
+        path = 2 * self.cross_half * self.phase + self.cross_speed * time
+        path = path - np.floor(path / span) * span
+        there = path < 2 * self.cross_half
+        x = np.where(there, path - self.cross_half, 3 * self.cross_half - path)
+        turn = np.where(there, math.pi / 2, -math.pi / 2)
+        return np.where(self.crosses, x, self.x), np.where(self.crosses, turn, self.turn)
 
 
-def _columns(things: Things) -> _Columns:
-    rows = np.array(things.rows, float).reshape(-1, 20)
-    heights = np.array((*HEIGHTS, 0.0))[rows[:, 1].astype(int)]
-    records = np.zeros((len(rows), _raster.INSTANCE_FLOATS), np.float32)
-    records[:, 0] = rows[:, 0]
-    records[:, 11:14] = rows[:, 11:14]
-    if len(rows):
-        records[:, 16:] = np.array(things.palettes).reshape(len(rows), -1)
-    return _Columns(rows[:, 1].astype(np.int32), rows, rows[:, 8:11], rows[:, 9] * heights, records)
+class _Rendering(NamedTuple):
+    """A frame with everything that is known of it; objects are numbered from 1 in `ids`."""
+
+    image: npt.NDArray[np.uint8]
+    ids: npt.NDArray[np.uint16]
+    boxes: npt.NDArray[np.int32]
+    visible: npt.NDArray[np.uint32]
+    whole: npt.NDArray[np.uint32]
+    class_ids: npt.NDArray[np.int32]
+
+
+def _around(s: Floats, ring: Floats | float) -> Floats:
+    """Bring a position relative to the camera onto its ring."""
+    shift = s + BEHIND
+    return shift - np.floor(shift / ring) * ring - BEHIND
 
 
 def _wave(turns: Floats) -> Floats:
@@ -92,8 +124,8 @@ class Street:
         self.weather = draw_weather(dice.uniforms(24))
         self._vehicle = dice.chance(0.6)
         self.layout = draw_layout(dice, self.weather, self._vehicle)
-        self._buildings = _columns(self.layout.buildings)
-        self._figures = _columns(self.layout.figures)
+        self._buildings = _Things(self.layout.buildings)
+        self._figures = _Things(self.layout.figures)
         self._noise = int(dice.uniforms(1)[0] * 2**32)
         self._set_camera(dice)
         self._strips = self._permanent_strips()
@@ -106,14 +138,13 @@ class Street:
         LabelledFrame
             image uint8 [h, w, 3] BGR; boxes float32 [N, 4]; class_ids int32 [N].
         """
-        image, _, boxes, visible, whole, class_ids = self._render(index)
-        keep = labelled(boxes, visible, whole, self.size[0])
-        return LabelledFrame(image, boxes[keep].astype(np.float32), class_ids[keep])
+        made = self._render(index)
+        keep = labelled(made.boxes, made.visible, made.whole, self.size[0])
+        return LabelledFrame(made.image, made.boxes[keep].astype(np.float32), made.class_ids[keep])
 
     def object_ids(self, index: int) -> npt.NDArray[np.uint16]:
         """Return which object each pixel of a frame shows [h, w]; 0 is none that is labelled."""
-        ids: npt.NDArray[np.uint16] = self._render(index)[1]
-        return ids
+        return self._render(index).ids
 
     def _set_camera(self, dice: Dice) -> None:
         layout, width = self.layout, self.size[1]
@@ -146,52 +177,42 @@ class Street:
             (weather.cover, (0.004 * time) % 8.0, weather.glow), layout.ground_colour, (weather.grain,),
         ]).astype(np.float32)  # fmt: skip
 
-    def _ahead(self, columns: _Columns, time: float) -> Floats:
-        place = columns.place
-        shift = place[:, 2] + place[:, 5] * time - self.layout.ego_speed * time + BEHIND
-        return shift - np.floor(shift / place[:, 6]) * place[:, 6] - BEHIND
-
     def _records(
-        self, columns: _Columns, view: npt.NDArray[np.float32], time: float
+        self, things: _Things, view: npt.NDArray[np.float32], time: float
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
-        """Return the things in sight, far to near, as the rasterizer's records, and their classes."""
-        place, records = columns.place, columns.records.copy()
-        ahead = self._ahead(columns, time)
-        x, turn = place[:, 3], place[:, 7]
-        crossing = place[:, 17] > 0
-        if crossing.any():
-            half, speed = place[:, 17], place[:, 16]
-            path = 2 * half * place[:, 15] + speed * time
-            span = np.where(crossing, 4 * half, 1.0)
-            path = path - np.floor(path / span) * span
-            there = path < 2 * half
-            x = np.where(crossing, np.where(there, path - half, 3 * half - path), x)
-            turn = np.where(crossing, np.where(there, math.pi / 2, -math.pi / 2), turn)
-        bend = self.layout.bend
-        x = x + bend * ahead * ahead
-        turn = turn + 2 * bend * ahead
-        turn = np.where(place[:, 18] > 0, self._yaw, turn)
-        grow = np.clip((place[:, 6] - BEHIND - ahead) / GROW, 0.02, 1.0)
-        records[:, 2] = x
-        records[:, 3] = place[:, 4] * grow
-        records[:, 4] = ahead + float(view[11])
+        """Return the things in sight, far to near, as the rasterizer's records; their classes."""
+        layout = self.layout
+        ahead = things.ahead(time, layout.ego_speed * time)
+        x, turn = things.walk_across(time)
+        x = x + layout.bend * ahead * ahead
+        turn = np.where(things.to_camera, self._yaw, turn + 2 * layout.bend * ahead)
+        grow = np.clip((things.ring - BEHIND - ahead) / GROW, 0.02, 1.0)
+        records = things.records.copy()
+        records[:, 2], records[:, 3], records[:, 4] = x, things.y * grow, ahead + float(view[11])
         records[:, 5], records[:, 6] = np.cos(turn), np.sin(turn)
-        records[:, 7:10] = columns.scale * grow[:, None]
-        records[:, 10] = _wave(place[:, 14] * time + place[:, 15])
+        records[:, 7:10] = things.scale * grow[:, None]
+        records[:, 10] = _wave(things.stride * time + things.phase)
         records[:, 13] *= grow
         dx = x - self._x
         depth = dx * float(view[6]) + ahead * float(view[8]) - self._height * float(view[7])
-        aside = np.abs(dx * float(view[0]) + ahead * float(view[2]))
-        nearest = depth + 12.0
+        seen = self._in_sight(things, view, dx, ahead, depth, grow)
+        order = np.argsort(-(depth - things.nearer)[seen], kind="stable")
+        return records[seen][order], things.class_id[seen][order]
+
+    def _in_sight(
+        self, things: _Things, view: npt.NDArray[np.float32],
+        dx: Floats, ahead: Floats, depth: Floats, grow: Floats,
+    ) -> npt.NDArray[np.bool_]:  # fmt: skip
+        """Leave out what is beside or behind the picture, too low for a label, or in the way."""
+        aside, nearest = np.abs(dx * float(view[0]) + ahead * float(view[2])), depth + 12.0
+        inside = (nearest > 0) & (aside < nearest * (0.55 * self.size[1] / self._focal) + 14.0)
         least = 0.9 * MIN_HEIGHT * self.size[0] / self._focal
-        small = (columns.class_id >= 0) & (columns.height * grow < least * depth)
-        keep = (nearest > 0) & (aside < nearest * (0.55 * self.size[1] / self._focal) + 14.0) & ~small
+        small = (things.class_id >= 0) & (things.height * grow < least * depth)
         if self._vehicle:
-            keep &= (depth > 3.0) | (np.abs(dx) > 1.3)
+            clear = (depth > 3.0) | (np.abs(dx) > 1.3)
         else:  # nobody hangs a camera behind a tree
-            keep &= (place[:, 5] != 0) | (crossing) | (depth > 9.0) | (np.abs(dx) > 8.0)
-        order = np.argsort(-(depth - place[:, 19])[keep], kind="stable")
-        return records[keep][order], columns.class_id[keep][order]
+            clear = (things.speed != 0) | things.crosses | (depth > 9.0) | (np.abs(dx) > 8.0)
+        return inside & clear & ~small
 
     def _strip(
         self, x0: Floats | float, x1: Floats | float, z0: Floats, z1: Floats, colour: Floats,
@@ -237,8 +258,7 @@ class Street:
         x = np.repeat(dashed, len(z)) * lane
         z = np.tile(z, len(dashed))
         dashes = self._strip(x - 0.07, x + 0.07, z, z + layout.dash * 0.45, WHITE, 0.8, 10.0)
-        shift = layout.crossings - travelled + BEHIND
-        ahead = shift - np.floor(shift / layout.light_ring) * layout.light_ring - BEHIND
+        ahead = _around(layout.crossings - travelled, layout.light_ring)
         bars = np.repeat(np.arange(int(2 * road)) - road + 0.25, len(ahead))
         z = np.tile(ahead, int(2 * road))
         zebra = self._strip(bars, bars + 0.5, z + 1.0, z + 4.2, WHITE, 0.8, 14.0)
@@ -259,7 +279,7 @@ class Street:
             np.float32,
         )
 
-    def _render(self, index: int):  # type: ignore[no-untyped-def]
+    def _render(self, index: int) -> _Rendering:
         time = index / self.fps
         view = self._view(time)
         buildings, _ = self._records(self._buildings, view, time)
@@ -271,4 +291,4 @@ class Street:
             *self.size, view, self._patches(view, time), buildings, figures, self.weather.shadow,
             catalogue()[0], self._sensor(), (self._noise + index * 0x9E3779B1) & 0xFFFFFFFF, count,
         )  # fmt: skip
-        return image, ids, boxes, visible, whole, classes[objects]
+        return _Rendering(image, ids, boxes, visible, whole, classes[objects])
