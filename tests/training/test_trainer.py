@@ -172,7 +172,7 @@ def test_senseless_settings_are_refused(settings: dict[str, Any], message: str) 
 @pytest.mark.slow
 def test_it_learns_eight_pictures_by_heart(toys: Path, tiny: str, tmp_path: Path) -> None:
     recipe = Recipe(
-        str(toys), tiny, input_size=(128, 192), steps=250, batch=8, lr=3e-3, warmup=20,
+        str(toys), tiny, input_size=(128, 192), steps=120, batch=8, lr=3e-3, warmup=20,
         augment=False, validations=1,
     )  # fmt: skip
     assert train(recipe, tmp_path).map50 > 0.95
