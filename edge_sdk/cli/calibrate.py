@@ -35,7 +35,7 @@ def calibrate(
     with progress_bar() as progress:
         calibration = run(model, images, output, limit=limit, progress=progress)
     _show(calibration, output, time.perf_counter() - start)
-    command = f"edge-sdk build {model} --calib {output} --target openvino -o NAME.edge"
+    command = f"edge-sdk plan {model} --calib {output} --target openvino -o plan.yaml"
     console.print(f"Next: {command}", soft_wrap=True)
 
 

@@ -54,7 +54,7 @@ def test_a_summary_and_the_next_step(model: Path, folder: Path, tmp_path: Path) 
     assert result.returncode == 0, result.stderr
     assert "3 images used, 1 left out, 1 tensors" in result.stderr
     assert "broken.jpg is corrupt" in result.stderr
-    assert "edge-sdk build" in result.stderr
+    assert "edge-sdk plan" in result.stderr
     assert output.is_file()
     again = run(model, "--images", folder, "-o", output)
     assert "up to date" in again.stderr
