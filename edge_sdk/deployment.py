@@ -209,6 +209,8 @@ def deploy(
     from edge_sdk.converters.lowering import lowering
 
     lowering(target)
+    if not Path(source).is_file():
+        raise EdgeError(f"There is no model at {source}.")
     work = work_folder(output)
     work.mkdir(parents=True, exist_ok=True)
     model, calibration = work / "model.onnx", work / "model.calib"
@@ -306,8 +308,6 @@ def _convert(
     """Convert unless `output` already is what these arguments make of this source."""
     from edge_sdk.converters.convert import convert
 
-    if not source.is_file():
-        raise EdgeError(f"There is no model at {source}.")
     note = output.with_suffix(".json")
     key = json.dumps(
         {

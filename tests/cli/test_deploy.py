@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import pytest
+from tiny import write_tiny_model
+from typer.testing import CliRunner
+
+from edge_sdk.bundle import Bundle
+from edge_sdk.cli import application
+from edge_sdk.errors import EdgeError
+from edge_sdk.precision_plan import PrecisionPlan
+
+IMAGES = "test://street?seed=3&size=128x96"
+
+
+def run(*arguments: object) -> None:
+    """Run the program; raise what it raises."""
+    result = CliRunner().invoke(application(), list(map(str, arguments)))
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+
+
+def test_each_arrow_is_a_command(tmp_path: Path) -> None:
+    source, model = write_tiny_model(tmp_path / "tiny.onnx"), tmp_path / "model.onnx"
+    calib, made, bundle = tmp_path / "m.calib", tmp_path / "plan.yaml", tmp_path / "a.edge"
+    run("convert", source, "-o", model)
+    run("calibrate", model, "--images", IMAGES, "--limit", 2, "-o", calib)
+    common = ("--calib", calib, "--target", "onnxruntime")
+    run("plan", model, *common, "--keep-float", "Conv_1?", "--keep-float", "Conv_0", "-o", made)
+    assert "float" in {group.precision for group in PrecisionPlan.load(made).groups}
+    run("plan", model, *common, "-o", made)
+    run("build", model, *common, "--plan", made, "--seven-bit-weights", "--keep-int8",
+        "-o", bundle)  # fmt: skip
+    with Bundle.open(bundle) as opened:
+        assert opened.manifest["engines"]["onnxruntime"]["weight_bits"] == 7
+
+
+def test_deploy_does_all_of_it(tmp_path: Path) -> None:
+    source = write_tiny_model(tmp_path / "tiny.onnx")
+    run("deploy", source, "--images", IMAGES, "--limit", 2, "--target", "openvino",
+        "--names", "a,b,c", "-o", tmp_path / "a.edge")  # fmt: skip
+    with Bundle.open(tmp_path / "a.edge") as opened:
+        assert opened.head_spec.class_names == ("a", "b", "c")
+
+
+def test_a_pattern_without_a_layer_is_named(tmp_path: Path) -> None:
+    source, model, calib = (tmp_path / name for name in ("t.onnx", "m.onnx", "m.calib"))
+    run("convert", write_tiny_model(source), "-o", model)
+    run("calibrate", model, "--images", IMAGES, "--limit", 1, "-o", calib)
+    with pytest.raises(EdgeError, match="No layer is called 'nothing'"):
+        run("plan", model, "--calib", calib, "--target", "openvino", "--keep-float", "nothing",
+            "-o", tmp_path / "plan.yaml")  # fmt: skip
+    assert not (tmp_path / "plan.yaml").exists()

@@ -1,0 +1,171 @@
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tiny import write_tiny_model
+
+from edge_sdk.bundle import Bundle
+from edge_sdk.calibration import calibrate
+from edge_sdk.converters.convert import convert
+from edge_sdk.deployment import build, deploy, plan, work_folder
+from edge_sdk.engine_trial import EngineTrial
+from edge_sdk.errors import EdgeError
+from edge_sdk.evaluation.timing import Timing
+from edge_sdk.precision_plan import PrecisionPlan
+from edge_sdk.quantization_table import QuantizationTable
+from edge_sdk.runtime import Detector
+from edge_sdk.runtime.backends import open_engine
+
+IMAGES = "test://street?seed=3&size=128x96"
+
+
+@pytest.fixture(scope="session")
+def calibrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with model.onnx, model.calib and a plan for each target."""
+    folder = tmp_path_factory.mktemp("deployment")
+    model = convert(write_tiny_model(folder / "tiny.onnx"), folder / "model.onnx").output
+    calibrate(model, IMAGES, folder / "model.calib", limit=4)
+    for target in ("openvino", "onnxruntime"):
+        plan(model, folder / "model.calib", target, folder / f"{target}.yaml")
+    return folder
+
+
+def run_build(folder: Path, output: Path, target: str = "openvino", **options: Any) -> Any:
+    options = {"keep_int8": True, **options}
+    files = (folder / "model.onnx", folder / "model.calib", folder / f"{target}.yaml")
+    return build(*files, target, output, **options)
+
+
+def seem(monkeypatch: pytest.MonkeyPatch, float_ms: float, int8_ms: float) -> None:
+    """Let every trial find these times."""
+
+    def time(trial: EngineTrial, spec: object) -> None:
+        for name, value in (("float", float_ms), ("int8", int8_ms)):
+            trial.times[name] = Timing(value, value, value, 1)
+
+    monkeypatch.setattr(EngineTrial, "time", time)
+
+
+@pytest.mark.parametrize("target", ["openvino", "onnxruntime"])
+def test_a_bundle_runs_and_its_engine_is_close_to_float(
+    calibrated: Path, tmp_path: Path, target: str
+) -> None:
+    done = run_build(calibrated, tmp_path / "a.edge", target, method="max")
+    assert done.plan.share() == 1.0
+    assert done.speedup is not None
+    with Bundle.open(done.bundle) as bundle:
+        assert bundle.targets == (target,)
+        assert bundle.manifest["engines"][target]["precision"] == "int8"
+        assert bundle.manifest["precision"]["float_layers"] == 0
+        engines = {
+            "int8": open_engine(bundle.engine_file(target), target, bundle.head_spec),
+            "float": open_engine(calibrated / "model.onnx", target, bundle.head_spec),
+        }
+        image = np.random.default_rng(0).uniform(0, 1, (1, 3, 96, 128)).astype(np.float32)
+        outputs = {name: engine(image) for name, engine in engines.items()}
+    for exact, quantized in zip(outputs["float"], outputs["int8"], strict=True):
+        noise = np.square(quantized - exact).mean() / np.square(exact).mean()
+        assert 1e-9 < noise < 0.05
+
+
+def test_a_bundle_holds_what_it_was_made_of(calibrated: Path, tmp_path: Path) -> None:
+    done = run_build(calibrated, tmp_path / "a.edge", files={"report.html": "<html>"})
+    with Bundle.open(done.bundle) as bundle:
+        names = set(bundle.manifest["files"])
+        assert names == {
+            "model.onnx", "quant.json", "plan.yaml", "proof.json", "report.html",
+            "engines/openvino/lowered.onnx", "engines/openvino/model.xml",
+            "engines/openvino/model.bin",
+        }  # fmt: skip
+        table = QuantizationTable.load(bundle.file("quant.json"))
+        assert table.model_key == bundle.manifest["model_key"]
+        assert PrecisionPlan.load(bundle.file("plan.yaml")) == done.plan
+        assert bundle.manifest["provenance"]["calibration_images"] == 4
+        assert set(bundle.manifest["measured"]["inference_ms"]) == {"float", "int8"}
+
+
+def test_int8_that_is_no_faster_is_not_shipped(
+    calibrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seem(monkeypatch, 10.0, 9.9)
+    done = run_build(calibrated, tmp_path / "a.edge", keep_int8=False)
+    assert done.refused
+    assert done.plan.int8_layers == frozenset()
+    with Bundle.open(done.bundle) as bundle:
+        assert bundle.manifest["engines"]["openvino"]["precision"] == "float"
+        assert bundle.manifest["measured"]["speedup"] == pytest.approx(10 / 9.9)
+    assert not run_build(calibrated, tmp_path / "b.edge", keep_int8=True).refused
+    seem(monkeypatch, 10.0, 9.0)
+    assert not run_build(calibrated, tmp_path / "c.edge", keep_int8=False).refused
+
+
+def test_layers_that_the_plan_keeps_are_float(calibrated: Path, tmp_path: Path) -> None:
+    files = (calibrated / "model.onnx", calibrated / "model.calib")
+    made = plan(*files, "openvino", tmp_path / "plan.yaml", keep_float=["*"])
+    assert made.int8_layers == frozenset()
+    done = build(*files, tmp_path / "plan.yaml", "openvino", tmp_path / "a.edge")
+    assert done.speedup is None
+    with Bundle.open(done.bundle) as bundle:
+        assert bundle.manifest["engines"]["openvino"]["precision"] == "float"
+
+
+def test_a_plan_for_another_target_or_model_is_refused(calibrated: Path, tmp_path: Path) -> None:
+    files = (calibrated / "model.onnx", calibrated / "model.calib")
+    with pytest.raises(EdgeError, match="for the target 'openvino', not for 'onnxruntime'"):
+        build(*files, calibrated / "openvino.yaml", "onnxruntime", tmp_path / "a.edge")
+    text = (calibrated / "openvino.yaml").read_text()
+    key = PrecisionPlan.load(calibrated / "openvino.yaml").model_key
+    (tmp_path / "plan.yaml").write_text(text.replace(key, "f" * 64))
+    with pytest.raises(EdgeError, match="for another model"):
+        build(*files, tmp_path / "plan.yaml", "openvino", tmp_path / "a.edge")
+    assert not (tmp_path / "a.edge").exists()
+
+
+def test_a_calibration_of_another_model_is_refused(calibrated: Path, tmp_path: Path) -> None:
+    other = write_tiny_model(tmp_path / "other.onnx", seed=1)
+    with pytest.raises(EdgeError, match="belongs to another model"):
+        plan(other, calibrated / "model.calib", "openvino", tmp_path / "plan.yaml")
+
+
+def test_an_unknown_target_is_refused(calibrated: Path, tmp_path: Path) -> None:
+    with pytest.raises(EdgeError, match="no target 'tpu': choose one of openvino, onnxruntime"):
+        plan(calibrated / "model.onnx", calibrated / "model.calib", "tpu", tmp_path / "plan.yaml")
+
+
+def test_deploy_goes_from_a_model_to_detections_and_uses_its_files_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, output = write_tiny_model(tmp_path / "source.onnx"), tmp_path / "a.edge"
+    done = deploy(source, IMAGES, "onnxruntime", output, limit=2, keep_int8=True)
+    with Detector(done.bundle) as detector:
+        detector(np.zeros((60, 80, 3), np.uint8))
+    work = work_folder(output)
+    before = (work / "model.onnx").stat().st_mtime_ns, (work / "model.calib").stat().st_mtime_ns
+    deploy(source, IMAGES, "onnxruntime", output, limit=2, keep_int8=True)
+    after = (work / "model.onnx").stat().st_mtime_ns, (work / "model.calib").stat().st_mtime_ns
+    assert after == before
+    deploy(source, IMAGES, "onnxruntime", output, limit=2, keep_int8=True, names=["a", "b", "c"])
+    assert (work / "model.onnx").stat().st_mtime_ns > before[0]
+    with Bundle.open(output) as bundle:
+        assert bundle.head_spec.class_names == ("a", "b", "c")
+
+
+def test_deploy_converts_another_source_anew(tmp_path: Path) -> None:
+    output = tmp_path / "a.edge.zip"
+    source = write_tiny_model(tmp_path / "source.onnx")
+    deploy(source, IMAGES, "openvino", output, limit=2, keep_int8=True)
+    with Bundle.open(output) as bundle:
+        first = bundle.manifest["model_key"]
+    shutil.copy(write_tiny_model(tmp_path / "other.onnx", seed=1), source)
+    deploy(source, IMAGES, "openvino", output, limit=2, keep_int8=True)
+    with Bundle.open(output) as bundle:
+        assert bundle.manifest["model_key"] != first
+        assert bundle.manifest["provenance"]["source"]["sha256"]
+
+
+def test_deploy_names_a_missing_source_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(EdgeError, match=r"There is no model at .*none\.pth"):
+        deploy(tmp_path / "none.pth", IMAGES, "openvino", tmp_path / "a.edge")
+    assert not list(tmp_path.iterdir())
