@@ -36,21 +36,26 @@ def calibrate(
         calibration = run(model, images, output, limit=limit, progress=progress)
     _show(calibration, output, time.perf_counter() - start)
     command = f"edge-sdk plan {model} --calib {output} --target openvino -o plan.yaml"
-    console.print(f"Next: {command}", soft_wrap=True)
+    console.print(f"Next: {command}", soft_wrap=True, markup=False)
 
 
 def _show(calibration: Calibration, output: Path, seconds: float) -> None:
     used, skipped = len(calibration.images), calibration.skipped
     for remark in skipped[:_SHOWN]:
-        console.print(f"Left out: {remark}", style="yellow", soft_wrap=True)
+        console.print(f"Left out: {remark}", style="yellow", soft_wrap=True, markup=False)
     if len(skipped) > _SHOWN:
         console.print(f"Left out: {len(skipped) - _SHOWN} more.", style="yellow")
     if calibration.reused == used:
-        console.print(f"{output} is up to date: nothing changed since it was made.", soft_wrap=True)
+        console.print(
+            f"{output} is up to date: nothing changed since it was made.",
+            soft_wrap=True,
+            markup=False,
+        )
     elif calibration.reused:
         console.print(f"{calibration.reused} of the images had been counted by an earlier run.")
     console.print(
         f"{output}: {used} images used, {len(skipped)} left out, "
         f"{len(calibration.histograms)} tensors, {seconds:.1f} s.",
         soft_wrap=True,
+        markup=False,
     )

@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
     folder.mkdir()
     for index in range(3):
         cv2.imwrite(str(folder / f"{index}.png"), np.full((9, 9, 3), 50 * index, np.uint8))
-    (folder / "broken.jpg").write_bytes(b"broken")
+    (folder / "[red]broken.jpg").write_bytes(b"broken")
     return folder
 
 
@@ -53,7 +53,7 @@ def test_a_summary_and_the_next_step(model: Path, folder: Path, tmp_path: Path) 
     result = run(model, "--images", folder, "-o", output)
     assert result.returncode == 0, result.stderr
     assert "3 images used, 1 left out, 1 tensors" in result.stderr
-    assert "broken.jpg is corrupt" in result.stderr
+    assert "[red]broken.jpg is corrupt" in result.stderr
     assert "edge-sdk plan" in result.stderr
     assert output.is_file()
     again = run(model, "--images", folder, "-o", output)
