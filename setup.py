@@ -26,7 +26,7 @@ EXTRAS = {
     "onnxruntime": ["onnxruntime>=1.20"],
     "supervision": ["supervision>=0.22"],
     "convert": CONVERT,
-    "train": [*CONVERT, "torch>=2.4", "safetensors>=0.4", "onnxscript>=0.1"],
+    "train": [*CONVERT, "torch>=2.6", "safetensors>=0.4", "onnxscript>=0.1"],
 }
 EXTRAS["dev"] = [
     *EXTRAS["train"], *EXTRAS["openvino"],

@@ -85,22 +85,22 @@ def test_training_forward_is_the_sum_of_the_branches(block: str) -> None:
         torch.testing.assert_close(fast, slow, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("block", ["qarepvgg", "repvgg"])
-def test_backward_survives_channels_last(block: str) -> None:
+def test_backward_survives_channels_last() -> None:
     """In a process of its own: torch's strided 1x1 backward corrupts memory there."""
     script = (
         "import torch\n"
         "from edge_sdk.converters.models import yolo_nas\n"
-        f"model = yolo_nas('n', 2, {block!r}).to(memory_format=torch.channels_last)\n"
-        "for _ in range(2):\n"
-        "    x = torch.rand(2, 3, 96, 96).contiguous(memory_format=torch.channels_last)\n"
-        "    classes, distances = model(x)\n"
-        "    sum(y.square().mean() for y in classes + distances).backward()\n"
-        "gradient = model.backbone.stem.conv.branch_3x3.conv.weight.grad\n"
-        "print('alive', bool(gradient.isfinite().all()))"
+        "for block in ('qarepvgg', 'repvgg'):\n"
+        "    model = yolo_nas('n', 2, block).to(memory_format=torch.channels_last)\n"
+        "    for _ in range(2):\n"
+        "        x = torch.rand(2, 3, 96, 96).contiguous(memory_format=torch.channels_last)\n"
+        "        classes, distances = model(x)\n"
+        "        sum(y.square().mean() for y in classes + distances).backward()\n"
+        "    gradient = model.backbone.stem.conv.branch_3x3.conv.weight.grad\n"
+        "    print(bool(gradient.isfinite().all()))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.stdout.strip() == "alive True", done.stderr
+    assert done.stdout.split() == ["True", "True"], done.stderr
 
 
 @pytest.mark.parametrize(
