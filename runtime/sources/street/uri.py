@@ -75,7 +75,8 @@ def parse_street_uri(uri: str) -> StreetOptions:
     unknown = sorted(set(options) - {"seed", "fps", "size", "split", "frames"})
     if unknown:
         raise EdgeError(
-            f"{unknown[0]!r} is no option of test://street: it has seed, fps, size, split and frames."
+            f"{unknown[0]!r} is no option of test://street: "
+            "it has seed, fps, size, split and frames."
         )
     if len(options) < len(pairs):
         raise EdgeError(f"{uri!r} gives an option twice.")

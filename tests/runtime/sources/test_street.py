@@ -57,9 +57,11 @@ def test_frames_do_not_depend_on_order() -> None:
 
 
 def test_seeds_and_splits_are_worlds_of_their_own() -> None:
-    digests = {digest(Street(seed, (48, 64), split=split), 0) for seed in range(20) for split in SPLITS}
+    digests = {
+        digest(Street(seed, (48, 64), split=split), 0) for seed in range(20) for split in SPLITS
+    }
     assert len(digests) == 60
-    layouts = {Street(9, (48, 64), split=split).layout.road for split in SPLITS}
+    layouts = {Street(9, (48, 64), split=split).layout.plan.road for split in SPLITS}
     assert len(layouts) == 3
 
 
