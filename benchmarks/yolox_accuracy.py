@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from measure import conditions, report
 
-from edge_sdk.calibration.images import list_images, read_image
 from edge_sdk.converters.convert import convert
 from edge_sdk.datasets import Dataset, open_dataset
 from edge_sdk.deployment import deploy
@@ -30,6 +29,7 @@ from edge_sdk.evaluation import (
     predict,
 )
 from edge_sdk.head_spec import HeadSpec
+from edge_sdk.images import list_images, read_image
 from edge_sdk.runtime import Detector, open_engine
 from edge_sdk.runtime.letterbox import Letterbox
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge_sdk.calibration.images import content, list_images, read_image
 from edge_sdk.errors import EdgeError
+from edge_sdk.images import content, list_images, read_image
 
 Image = npt.NDArray[np.uint8]
 

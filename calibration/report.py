@@ -20,26 +20,34 @@ _STYLE = """
 @media (prefers-color-scheme: dark) { :root { --ink: #e6eaf0; --soft: #9aa6b5; --line: #2c3540;
   --card: #171d25; --page: #0e1319; --accent: #62a8f5; --good: #4cc38a; --bad: #ff8b7e; } }
 * { box-sizing: border-box }
-body { margin: 0; background: var(--page); color: var(--ink);
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
+body { margin: 0; background: var(--page); color: var(--ink); font: 16px/1.5 system-ui,
+  -apple-system, "Segoe UI", Roboto, sans-serif; }
 main { max-width: 62rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
-h1 { font-size: 1.6rem; line-height: 1.2; margin: .5rem 0 0 } h2 { font-size: 1.1rem; margin: 0 0 .75rem }
-.lead, .note, figcaption { color: var(--soft) } .note, figcaption { font-size: .875rem }
-section { background: var(--card); border: 1px solid var(--line); border-radius: .75rem;
-  padding: 1rem 1.125rem; margin-top: 1rem; overflow: hidden }
-dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(10.5rem, 1fr)); gap: .875rem; margin: 0 }
-dt { color: var(--soft); font-size: .8125rem } dd { margin: 0; font-size: 1.125rem; font-weight: 600;
-  overflow-wrap: anywhere }
-.scroll { overflow-x: auto } table { border-collapse: collapse; width: 100%; font-size: .9375rem }
-th, td { text-align: left; padding: .375rem .75rem .375rem 0; border-bottom: 1px solid var(--line);
-  vertical-align: top }
-th { color: var(--soft); font-weight: 500 } td:not(:first-child), th:not(:first-child) {
-  text-align: right; font-variant-numeric: tabular-nums }
-.bar { display: grid; grid-template-columns: minmax(7rem, 14rem) 1fr; gap: .25rem .75rem; align-items: center;
-  margin: .375rem 0 } .bar i { display: block; height: .875rem; border-radius: .25rem; background: var(--accent);
-  min-width: 2px } .bar span { display: flex; gap: .5rem; align-items: center; font-variant-numeric: tabular-nums }
+h1 { font-size: 1.6rem; line-height: 1.2; margin: .5rem 0 0 }
+h2 { font-size: 1.1rem; margin: 0 0 .75rem }
+.lead, .note, figcaption { color: var(--soft) }
+.note, figcaption { font-size: .875rem }
+section { background: var(--card); border: 1px solid var(--line); border-radius: .75rem; padding:
+  1rem 1.125rem; margin-top: 1rem; overflow: hidden }
+dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(10.5rem, 1fr)); gap: .875rem;
+  margin: 0 }
+dt { color: var(--soft); font-size: .8125rem }
+dd { margin: 0; font-size: 1.125rem; font-weight: 600; overflow-wrap: anywhere }
+.scroll { overflow-x: auto }
+table { border-collapse: collapse; width: 100%; font-size: .9375rem }
+th, td { text-align: left; padding: .375rem .75rem .375rem 0; border-bottom: 1px solid
+  var(--line); vertical-align: top }
+th { color: var(--soft); font-weight: 500 }
+td:not(:first-child), th:not(:first-child) { text-align: right; font-variant-numeric: tabular-nums
+  }
+.bar { display: grid; grid-template-columns: minmax(7rem, 14rem) 1fr; gap: .25rem .75rem;
+  align-items: center; margin: .375rem 0 }
+.bar i { display: block; height: .875rem; border-radius: .25rem; background: var(--accent);
+  min-width: 2px }
+.bar span { display: flex; gap: .5rem; align-items: center; font-variant-numeric: tabular-nums }
 .bar span b { font-weight: 600; white-space: nowrap }
-figure { margin: 0 0 .75rem } img { max-width: 100%; height: auto; border-radius: .5rem; display: block }
+figure { margin: 0 0 .75rem }
+img { max-width: 100%; height: auto; border-radius: .5rem; display: block }
 @media (max-width: 30rem) { .bar { grid-template-columns: 1fr } }
 """
 

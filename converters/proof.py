@@ -21,6 +21,7 @@ from edge_sdk.converters.passes.fuse_branches import Block
 from edge_sdk.converters.reference import convolve, run_float32, run_float64
 from edge_sdk.errors import EdgeError
 from edge_sdk.head_spec import HeadSpec
+from edge_sdk.images import list_images, read_image
 
 METADATA_KEY = "edge_sdk.proof"
 TOLERANCES = {"float64": 1e-10, "float32": 1e-5}
@@ -216,20 +217,12 @@ def _scene(generator: np.random.Generator, size: tuple[int, int]) -> npt.NDArray
 def _photographs(folder: Path, size: tuple[int, int]) -> dict[str, npt.NDArray[np.uint8]]:
     import cv2
 
-    if not folder.is_dir():
-        raise EdgeError(f"There is no folder of images {folder}.")
-    paths = sorted(path for path in folder.iterdir() if cv2.haveImageReader(str(path)))
-    if not paths:
-        raise EdgeError(f"There is no readable image in {folder}.")
+    paths = list_images(folder)
     chosen = {paths[i] for i in np.linspace(0, len(paths) - 1, REAL_IMAGES).astype(int)}
-    frames = {}
-    for path in sorted(chosen):
-        frame = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if frame is not None:
-            frames[path.name] = np.asarray(cv2.resize(frame, size[::-1]), np.uint8)
-    if not frames:
-        raise EdgeError(f"There is no readable image in {folder}.")
-    return frames
+    return {
+        path.name: np.asarray(cv2.resize(read_image(path), size[::-1]), np.uint8)
+        for path in sorted(chosen)
+    }
 
 
 def run_with(model: onnx.ModelProto, kind: str) -> Callable[[Images], Mapping[str, Any]]:

@@ -33,7 +33,7 @@ def image_size(path: Path) -> tuple[int, int]:
     except struct.error:
         size = None
     if size is None or min(size) < 1:
-        from edge_sdk.calibration.images import read_image
+        from edge_sdk.images import read_image
 
         height, width = read_image(path).shape[:2]
         return height, width

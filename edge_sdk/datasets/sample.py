@@ -115,7 +115,7 @@ class FileSample(Sample):
 
     def read(self) -> npt.NDArray[np.uint8]:
         """Return the image as BGR uint8 [h, w, 3], turned as its EXIF says."""
-        from edge_sdk.calibration.images import read_image
+        from edge_sdk.images import read_image
 
         return read_image(self.path)
 

@@ -80,7 +80,7 @@ def _name(item: ElementTree.Element) -> str:
 
 
 def _images(folder: Path) -> dict[str, Path]:
-    from edge_sdk.calibration.images import list_images
+    from edge_sdk.images import list_images
 
     place = folder / "JPEGImages"
     if not place.is_dir():

@@ -1,9 +1,9 @@
 """Writing frames of the test camera as a data set, with YOLO and COCO labels side by side.
 
-    DIR/data.yaml                        names, and the folder of the split
-    DIR/images/SPLIT/000000.png
-    DIR/labels/SPLIT/000000.txt          class, centre and size, relative to the picture
-    DIR/annotations/instances_SPLIT.json the same boxes in pixels, as COCO has them
+DIR/data.yaml                        names, and the folder of the split
+DIR/images/SPLIT/000000.png
+DIR/labels/SPLIT/000000.txt          class, centre and size, relative to the picture
+DIR/annotations/instances_SPLIT.json the same boxes in pixels, as COCO has them
 """
 
 from __future__ import annotations

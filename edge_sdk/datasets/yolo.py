@@ -90,7 +90,7 @@ def _is_split(settings: dict[str, Any], key: Any) -> bool:
 
 
 def _images(settings: dict[str, Any], split: str, yaml_path: Path) -> list[Path]:
-    from edge_sdk.calibration.images import list_images
+    from edge_sdk.images import list_images
 
     values = settings[split]
     paths: list[Path] = []

@@ -9,10 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sdk.errors import EdgeError
-from edge_sdk.opencv import opencv
+from edge_sdk.images import SUFFIXES, read_image
 from edge_sdk.runtime.sources.source import Source
-
-SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 
 class PictureSource(Source):
@@ -29,14 +27,9 @@ class PictureSource(Source):
             raise EdgeError(f"{name} holds no picture ({', '.join(sorted(SUFFIXES))}).")
         super().__init__(name, fps)
         self._paths = paths
-        self._cv2 = opencv("Reading pictures")
 
     def _images(self) -> Iterator[npt.NDArray[np.uint8]]:
-        for path in self._paths:
-            image = self._cv2.imread(str(path), self._cv2.IMREAD_COLOR)
-            if image is None:
-                raise EdgeError(f"{path} is not a picture that OpenCV can read, or it is damaged.")
-            yield image
+        return map(read_image, self._paths)
 
 
 def is_picture(path: Path) -> bool:

@@ -12,11 +12,11 @@ from onnx import numpy_helper
 
 from edge_sdk.calibration import Calibration, calibrate
 from edge_sdk.calibration.cache import partial_file
-from edge_sdk.calibration.images import read_image
 from edge_sdk.calibration.observed_model import ObservedModel
 from edge_sdk.converters.model_file import head_spec_of, load_model, save_model
 from edge_sdk.converters.quantization_points import quantization_points
 from edge_sdk.errors import EdgeError
+from edge_sdk.images import read_image
 from edge_sdk.runtime.letterbox import Letterbox
 
 POINTS = {"images": False, "relu": False, "plain": True, "joined": True, "pooled": True}

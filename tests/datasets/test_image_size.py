@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_sdk.calibration.images import read_image
 from edge_sdk.datasets import image_size as module
 from edge_sdk.datasets.image_size import image_size
 from edge_sdk.errors import EdgeError
+from edge_sdk.images import read_image
 
 
 def exif(orientation: int, order: str) -> bytes:
@@ -35,7 +35,7 @@ def test_formats(tmp_path, image, suffix):
 @pytest.mark.parametrize("suffix", ["jpg", "png"])
 def test_the_common_ones_are_not_decoded(tmp_path, image, suffix, monkeypatch):
     path = image(tmp_path / f"a.{suffix}")
-    monkeypatch.setattr("edge_sdk.calibration.images.read_image", None)
+    monkeypatch.setattr("edge_sdk.images.read_image", None)
     assert image_size(path) == (30, 40)
 
 

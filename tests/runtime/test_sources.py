@@ -169,7 +169,7 @@ def test_unreadable_files_are_named(video: Path, tmp_path: Path) -> None:
             open_source(path)
     picture = tmp_path / "picture.png"
     picture.write_bytes(b"not a picture")
-    with open_source(picture) as source, pytest.raises(EdgeError, match="is not a picture"):
+    with open_source(picture) as source, pytest.raises(EdgeError, match="not an image"):
         list(source)
     with pytest.raises(EdgeError, match="unknown option 'loop'"):
         open_source(f"{video}?loop=1")

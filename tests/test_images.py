@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_sdk.calibration.images import list_images, read_image
 from edge_sdk.errors import EdgeError
+from edge_sdk.images import list_images, read_image
 
 CMYK_JPEG = base64.b64decode(  # 16 x 16 pixels of R 200, G 40, B 90
     "/9j/7gAOQWRvYmUAZAAAAAAA/9sAQwANCQoLCggNCwoLDg4NDxMgFRMSEhMnHB4XIC4pMTAuKS0sMzpKPjM2RjcsLUBX"
