@@ -70,9 +70,13 @@ def main() -> None:
     }  # fmt: skip
     write_text(HERE / "figures.json", json.dumps(figures, indent=1) + "\n")
     for name, figure in figures["networks"].items():
-        loss = figure.get("loss")
-        bounds = f"  loss {loss['value']:.4f} ({loss['lower']:.4f} to {loss['upper']:.4f})"
-        print(f"{name:28s} mAP50-95 {figure['map']:.4f}{bounds if loss else ''}")
+        print(f"{name:30s} mAP50-95 {figure['map']:.4f}{_bounds(figure.get('loss'))}")
+
+
+def _bounds(loss: dict[str, float] | None) -> str:
+    return (
+        f"  loss {loss['value']:.4f} ({loss['lower']:.4f} to {loss['upper']:.4f})" if loss else ""
+    )
 
 
 def engines(block: str, run: Path, progress: Progress) -> dict[str, Entry]:

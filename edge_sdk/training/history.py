@@ -58,6 +58,8 @@ class History:
         for name in ("loss", "classes", "boxes", "distances"):
             upper.plot([row["step"] for row in losses], [row[name] for row in losses], label=name)
         upper.set(yscale="log", ylabel="training loss")
+        upper.yaxis.set_major_formatter("{x:g}")
+        upper.yaxis.set_minor_formatter("{x:g}")
         for name, label in (("map", "mAP50-95"), ("map50", "mAP50")):
             steps = [row["step"] for row in accuracies]
             lower.plot(steps, [row[name] for row in accuracies], marker="o", label=label)
