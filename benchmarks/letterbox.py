@@ -43,8 +43,13 @@ def opencv_canvas(frame: Frame) -> Frame:
 def opencv_chain(frame: Frame) -> Input:
     """Resize, border, channel order, transpose, scale: step by step, as it is usually written."""
     rgb = cv2.cvtColor(opencv_canvas(frame), cv2.COLOR_BGR2RGB)
-    planes = np.ascontiguousarray(rgb.transpose(2, 0, 1))
-    return planes.astype(np.float32) / np.float32(255)
+    return np.ascontiguousarray(rgb.transpose(2, 0, 1), dtype=np.float32) / np.float32(255)
+
+
+def opencv_bytes_first(frame: Frame) -> Input:
+    """Transpose bytes rather than floats."""
+    rgb = cv2.cvtColor(opencv_canvas(frame), cv2.COLOR_BGR2RGB)
+    return np.ascontiguousarray(rgb.transpose(2, 0, 1)).astype(np.float32) / np.float32(255)
 
 
 def opencv_one_pass(frame: Frame) -> Input:
@@ -69,6 +74,7 @@ def measure(size: tuple[int, int]) -> list[dict[str, Any]]:
     outs = {kind: np.empty((3, SIDE, SIDE), kind) for kind in ("float32", "float16", "uint8")}
     work: dict[str, Callable[[Frame], Any]] = {
         "OpenCV chain": opencv_chain,
+        "OpenCV, bytes transposed": opencv_bytes_first,
         "OpenCV, one numpy pass": opencv_one_pass,
         "OpenCV, blobFromImage": opencv_blob,
         **{f"ours, {kind}": lambda frame, out=out: letterbox(frame, out)

@@ -9,7 +9,9 @@
 
 enum { SIDE = 96, CANVAS = 3 * SIDE * SIDE };
 
-static const int sizes[][2] = {{1, 1}, {1, 7}, {17, 31}, {96, 96}, {108, 192}, {231, 144}, {333, 500}};
+static const int sizes[][2] = {
+    {1, 1}, {1, 7}, {17, 31}, {96, 96}, {108, 192}, {231, 144}, {333, 500},
+};
 
 static void letterbox(const char *set, const unsigned char *frame, const int *size, int type,
                       void *out)
@@ -44,7 +46,8 @@ int main(void)
             letterbox("portable", frame, sizes[s], type, expected);
             letterbox(best, frame, sizes[s], type, found);
             if (memcmp(expected, found, sizeof found) != 0) {
-                printf("%s differs: frame %d x %d, element %d\n", best, sizes[s][1], sizes[s][0], type);
+                printf("%s differs: frame %d x %d, element %d\n", best, sizes[s][1], sizes[s][0],
+                       type);
                 differences++;
             }
         }
