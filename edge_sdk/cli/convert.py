@@ -55,7 +55,8 @@ def convert(
         f"  largest error {proof.worst('float64'):.1e} in float64, "
         f"{proof.worst('float32'):.1e} in float32 on {len(proof.images)} images "
         f"({done.proof_path})\n"
-        f"Next: edge-sdk calibrate {done.output} --images DIR -o {done.output.stem}.calib"
+        f"Next: edge-sdk calibrate {done.output} --images DIR -o {done.output.stem}.calib",
+        soft_wrap=True,
     )
 
 
