@@ -4,7 +4,7 @@ cpu_engines.py FOLDER [--threads 1] [--repetitions 30]
 
 The first run makes the float model (random weights, one convolution a block, cut at the prediction
 convolutions) and our two lowerings in FOLDER. The peers' files are made once by peers.py, from the
-same model and the same number of frames of the same camera. All engines take turns.
+same model and frames. All engines take turns.
 """
 
 from __future__ import annotations
@@ -13,18 +13,21 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from measure import conditions, interleaved, report
 from peers import NNCF, QUANTIZER
-from random_yolo_nas import CAMERA, write
+from random_yolo_nas import write
 
 from edge_sdk.calibration import calibrate
 from edge_sdk.converters.engines import write_engine
 from edge_sdk.converters.layer_groups import layer_groups
 from edge_sdk.converters.lowering import TARGETS, lowering
 from edge_sdk.converters.model_file import head_spec_of, load_model
-from edge_sdk.runtime import open_engine, open_source
+from edge_sdk.head_spec import HeadSpec
+from edge_sdk.runtime import open_engine
 from edge_sdk.runtime.letterbox import Letterbox
+from edge_sdk.runtime.sources.street import Street
 
 FRAMES = 16
 BASE = "ONNX Runtime FP32"
@@ -60,19 +63,26 @@ def prepare(folder: Path) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     write(folder / "model.onnx", "s")
-    calibration = calibrate(folder / "model.onnx", CAMERA, folder / "model.calib", limit=FRAMES)
     model = load_model(folder / "model.onnx")
+    images(folder, head_spec_of(model))
+    calibration = calibrate(folder / "model.onnx", folder / "frames", folder / "model.calib")
     table = calibration.quantization_table(model)
     layers = frozenset(layer for group in layer_groups(model) for layer in group.layers)
     for target in TARGETS:
         (folder / target).mkdir(exist_ok=True)
         write_engine(target, lowering(target)(model, table, layers), folder / target)
-    spec = head_spec_of(model)
-    images = np.zeros((FRAMES, 3, *spec.input_size), np.float32)
+
+
+def images(folder: Path, spec: HeadSpec) -> None:
+    """Write frames of the test camera, as pictures for us and as network inputs for the peers."""
+    (folder / "frames").mkdir(exist_ok=True)
     letterbox = Letterbox(spec.preprocessing, spec.input_size)
-    for frame in open_source(f"{CAMERA}&frames={FRAMES}"):
-        letterbox(frame.image, images[frame.index])
-    np.save(folder / "images.npy", images)
+    inputs = np.zeros((FRAMES, 3, *spec.input_size), np.float32)
+    for index in range(FRAMES):
+        frame = Street(index, split="calibration").frame(0).image
+        cv2.imwrite(str(folder / "frames" / f"{index:02}.png"), frame)
+        letterbox(frame, inputs[index])
+    np.save(folder / "images.npy", inputs)
 
 
 def measure(folder: Path, threads: int, repetitions: int) -> list[dict[str, Any]]:

@@ -40,6 +40,7 @@ GRID = "uint8 over the table's range"
 _LEVELS = 255
 _SEVEN_BITS = 63
 _BIAS_STEPS = 2.0**30
+_CHEAP = 10 ** (0.5 / 20)
 
 
 def lower_for_cpu(
@@ -76,9 +77,9 @@ def lower_for_cpu(
 
 def cpu_grid(entry: ActivationScale, lower_bound: float) -> Grid:
     """Return the CPU's grid over the range of a table entry."""
-    if entry.signed and lower_bound <= -entry.limit:
+    if lower_bound <= -entry.limit:
         return Grid(entry.scale, STEPS + 1, np.uint8)
-    low = lower_bound if entry.signed else 0.0
+    low = min(lower_bound, 0.0)
     scale = (entry.limit - low) / _LEVELS
     return Grid(scale, round(-low / scale), np.uint8)
 
@@ -86,11 +87,20 @@ def cpu_grid(entry: ActivationScale, lower_bound: float) -> Grid:
 def _activation_grids(
     entries: dict[str, ActivationScale], lower_bounds: dict[str, float]
 ) -> dict[str, Grid]:
-    """Return all grids; tensors that share an entry share its grid, down to the lowest bound."""
+    """Return all grids; tensors that share an entry share its grid where that is cheap.
+
+    A shared grid goes down to the lowest bound of all, so a Concat of them only moves integers.
+    A tensor that would lose 0.5 dB keeps a grid of its own: above all a ReLU beside a signed
+    tensor, which would lose one of its eight bits.
+    """
     lowest: dict[ActivationScale, float] = {}
     for name, bound in lower_bounds.items():
         lowest[entries[name]] = min(bound, lowest.get(entries[name], bound))
-    return {name: cpu_grid(entries[name], lowest[entries[name]]) for name in lower_bounds}
+    grids = {}
+    for name, bound in lower_bounds.items():
+        own, shared = (cpu_grid(entries[name], low) for low in (bound, lowest[entries[name]]))
+        grids[name] = shared if shared.scale < _CHEAP * own.scale else own
+    return grids
 
 
 def _completed(table: QuantizationTable, points: QuantizationPoints) -> dict[str, ActivationScale]:

@@ -62,28 +62,53 @@ def test_an_unknown_sign_keeps_the_grid_of_the_table(bound: float) -> None:
     assert (grid.scale, grid.zero_point) == (1 / 127, 128)
 
 
-def test_members_that_share_a_scale_share_the_grid_of_the_signed_one() -> None:
-    """A Concat of a ReLU and a convolution whose values calibration never saw below zero."""
-    model = graph(
+def concat_model(left: str, right: str) -> onnx.ModelProto:
+    return graph(
         [
-            node("Relu", "x", "r"),
-            node("Conv", "x w", "c"),
-            node("Concat", "r c", "cat", axis=1),
+            node("Relu", "x", "relu"),
+            node("Conv", "x w", "conv"),
+            node("Sigmoid", "conv", "s"),
+            node("Mul", "conv s", "silu"),
+            node("Add", "silu silu", "sum"),
+            node("Concat", f"{left} {right}", "cat", axis=1),
             node("Conv", "cat w2", "y"),
         ],
         {"w": ONE, "w2": np.array([0.0, 1.0]).reshape(1, 2, 1, 1)},
         ["y"],
     )
-    entry = ActivationScale(1 / 127, True, "max")
-    table = QuantizationTable(
-        "key", dict.fromkeys(("x", "r", "c", "cat"), entry), table_of(model, {}).weights
-    )
-    lowered = lower_for_cpu(model, table, layers_of(model))
+
+
+def shared_table(model: onnx.ModelProto, limit: float) -> QuantizationTable:
+    """What calibration makes of a Concat whose members share a scale."""
+    entry = ActivationScale(limit / 127, True, "max")
+    table = table_of(model, {"x": 3.0})
+    group = {name: entry for name in table.activations if name != "x"}
+    return QuantizationTable("key", {**table.activations, **group}, table.weights)
+
+
+def test_a_signed_member_of_a_group_keeps_its_sign() -> None:
+    """Calibration may never have seen the convolution below zero: its sign is the graph's."""
+    model = concat_model("relu", "conv")
+    lowered = lower_for_cpu(model, shared_table(model, 1.0), layers_of(model))
     values = constants(lowered)
-    assert {values[f"{name}.zero_point"].item() for name in ("r", "c", "cat")} == {128}
-    assert len({values[f"{name}.scale"].item() for name in ("r", "c", "cat")}) == 1
+    assert {values[f"{name}.zero_point"].item() for name in ("conv", "cat")} == {128}
     (y,) = run_onnxruntime(lowered, np.full((1, 1, 4, 4), -0.5))
     np.testing.assert_allclose(y, -0.5, atol=0.01)
+
+
+def test_a_signed_member_takes_no_bit_from_a_non_negative_one() -> None:
+    model = concat_model("relu", "conv")
+    values = constants(lower_for_cpu(model, shared_table(model, 1.0), layers_of(model)))
+    assert values["relu.scale"] == pytest.approx(1 / 255)
+    assert values["relu.zero_point"] == 0
+
+
+def test_members_share_a_grid_where_that_is_cheap() -> None:
+    model = concat_model("silu", "sum")
+    values = constants(lower_for_cpu(model, shared_table(model, 10.0), layers_of(model)))
+    assert len({values[f"{name}.scale"].item() for name in ("silu", "sum", "cat")}) == 1
+    values = constants(lower_for_cpu(model, shared_table(model, 2.0), layers_of(model)))
+    assert len({values[f"{name}.scale"].item() for name in ("silu", "sum", "cat")}) == 2
 
 
 def alpha_model(alpha: float) -> onnx.ModelProto:
