@@ -3,6 +3,8 @@
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
 
+import threading
+
 import numpy as np
 
 
@@ -50,6 +52,18 @@ SENSOR_FLOATS = sizeof(sensor) // 4
 
 street_tables()
 
+_buffers = threading.local()
+
+
+def _paper(height, width):
+    """Return this thread's pixels, ids and silhouette areas, kept from frame to frame."""
+    pixels = getattr(_buffers, "pixels", None)
+    if pixels is None or pixels.shape != (height, width):
+        _buffers.pixels = np.empty((height, width), np.uint32)
+        _buffers.ids = np.empty((height, width), np.uint16)
+        _buffers.areas = np.empty(65536, np.uint32)
+    return _buffers.pixels, _buffers.ids, _buffers.areas
+
 
 def render(
     int height,
@@ -68,7 +82,8 @@ def render(
 
     `patches`, `buildings` and `figures` are painted in this order, each from its first row to
     its last. Returns (image uint8 [h, w, 3], ids uint16 [h, w], boxes int32 [labels, 4],
-    visible uint32 [labels], whole uint32 [labels]): boxes and pixels of the ids 1..labels.
+    visible uint32 [labels], whole uint32 [labels]): boxes and pixels of the ids 1..labels. The
+    ids are good until this thread's next frame.
     """
     cdef const float[:, ::1] vertices = models[0]
     cdef const int32_t[:, ::1] faces = models[1]
@@ -80,9 +95,8 @@ def render(
         raise ValueError("a record has the wrong number of floats")
     if labels < 0 or labels > 65534:
         raise ValueError("ids are 16 bits wide")
-    pixels = np.empty((height, width), np.uint32)
-    ids = np.empty((height, width), np.uint16)
-    areas = np.zeros(65536, np.uint32)
+    pixels, ids, areas = _paper(height, width)
+    areas[:labels + 1] = 0
     edges = np.empty((2, 4 * height), np.int32)
     covered = np.empty((2, height, 2), np.int32)
     rows = np.empty(height * sizeof(ground_row), np.uint8)
@@ -133,4 +147,4 @@ def render(
         street_develop(&c, s, noise_seed, &scratch_view[0], &image_view[0, 0, 0])
         if labels:
             street_boxes(&c, labels, &boxes_view[0, 0], &visible_view[0])
-    return image, ids, boxes, visible, areas[1:labels + 1]
+    return image, ids, boxes, visible, areas[1:labels + 1].copy()

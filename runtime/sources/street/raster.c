@@ -14,6 +14,8 @@ enum { TILE_BITS = 9, TILE = 1 << TILE_BITS, TILE_MASK = TILE - 1 };
 enum { LEVELS = 64, NOISE = 1 << 17 };
 enum { KEEP_ID = -1, NOWHERE = 1 << 29 };
 
+typedef int32_t four_ints __attribute__((vector_size(16)));
+
 static const float NEAR = 0.25f;
 static const float TEXEL = 0.02f; /* metres */
 
@@ -302,20 +304,26 @@ WIDE static void mark_span(canvas *c, int id, int y, int x0, int x1)
     c->areas[id] += fresh;
 }
 
+/* a where the mask is set, else b. */
+static four_ints choose(four_ints mask, four_ints a, four_ints b)
+{
+    return (a & mask) | (b & ~mask);
+}
+
 /* Pixels of a row that the polygon covers in part: x0 to x1, by its ends on the subrows. */
 static void blend_ends(canvas *c, const paint *p, const row_paint *row, int y, int x0, int x1,
                        const int32_t *left, const int32_t *right)
 {
     uint32_t *pixels = c->pixels + (size_t)y * c->width;
     uint16_t *ids = c->ids + (size_t)y * c->width;
+    four_ints l, r;
+    memcpy(&l, left, sizeof l);
+    memcpy(&r, right, sizeof r);
     for (int x = x0; x < x1; x++) {
-        int32_t a = x * 256, b = a + 256, sum = 0;
-        for (int k = 0; k < SUBROWS; k++) {
-            int32_t from = left[k] > a ? left[k] : a, to = right[k] < b ? right[k] : b;
-            int32_t length = to - from;
-            sum += length > 0 ? length : 0;
-        }
-        uint32_t cover = (uint32_t)sum / SUBROWS;
+        four_ints a = {x * 256, x * 256, x * 256, x * 256}, b = a + 256;
+        four_ints from = choose(l > a, l, a), length = choose(r < b, r, b) - from;
+        length &= length > 0;
+        uint32_t cover = (uint32_t)(length[0] + length[1] + length[2] + length[3]) / SUBROWS;
         if (cover == 0)
             continue;
         pixels[x] = mix(pixels[x], colour_at(row, (uint32_t)x), cover * p->alpha >> 8);
@@ -903,7 +911,6 @@ static void blur(canvas *c, float deviation, void (*pass)(canvas *, uint16_t, ui
 }
 
 typedef float four_floats __attribute__((vector_size(16)));
-typedef int32_t four_ints __attribute__((vector_size(16)));
 typedef uint16_t four_shorts __attribute__((vector_size(8)));
 
 /* Gains of one row in 4.12: what the lens leaves of each pixel, times the channels' gains. */

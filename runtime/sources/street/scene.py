@@ -113,7 +113,7 @@ class Street:
 
     def object_ids(self, index: int) -> npt.NDArray[np.uint16]:
         """Return which object each pixel of a frame shows [h, w]; 0 is none that is labelled."""
-        return self._render(index).ids
+        return self._render(index).ids.copy()
 
     def _set_camera(self, dice: Dice) -> None:
         layout, width = self.layout, self.size[1]
