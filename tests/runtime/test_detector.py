@@ -201,9 +201,10 @@ def test_temporary_folder_of_a_zip_goes_with_the_detector(
 ) -> None:
     zipped = write_tiny_bundle(tmp_path / "tiny.edge.zip", tiny_model)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with Detector(zipped, threads=1):
+    with Detector(zipped, threads=1) as detector:
         assert len(list(tmp_path.iterdir())) == 2
     assert list(tmp_path.iterdir()) == [zipped]
+    assert detector.names == CLASSES  # still held: closing it is what cleaned up
     with pytest.raises(EdgeError):
         Detector(zipped, score=7.0)
     with pytest.raises(EdgeError):
