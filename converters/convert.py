@@ -143,7 +143,10 @@ def convert(
     blocks = fuse_branches(graph)
     size = _proof_size(original)
     comparison = Comparison(
-        original.model, proof_images(original.spec, size, images), original.spec, original.network
+        with_input(original.model, size),
+        proof_images(original.spec, size, images),
+        original.spec,
+        original.network,
     )
     with threadpool_limits(1, "blas"):  # many small products: threads would wait for each other
         errors, ranges = _compare_blocks(comparison, blocks, progress)

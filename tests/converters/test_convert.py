@@ -196,6 +196,15 @@ def test_a_size_that_is_no_multiple_of_32(size, unfused: Path, tmp_path: Path) -
         convert(unfused, tmp_path / "model.onnx", input_size=size)
 
 
+def test_a_fused_file_larger_than_the_proof(tiny, tmp_path: Path) -> None:
+    """Its own size is fixed, and the proof is made at a smaller one."""
+    source = tmp_path / "fused.onnx"
+    save_model(export(reparameterize(tiny()), input_size=(192, 224)), source)
+    done = convert(source, tmp_path / "model.onnx")
+    assert done.blocks == 0
+    assert done.spec.input_size == (192, 224)
+
+
 def test_converting_twice_changes_nothing(unfused: Path, tmp_path: Path) -> None:
     first = convert(unfused, tmp_path / "one.onnx")
     second = convert(tmp_path / "one.onnx", tmp_path / "two.onnx")
@@ -288,8 +297,8 @@ def test_bad_arguments_are_one_clear_error(unfused: Path, tmp_path: Path) -> Non
         (unfused, {"names": ["only one"]}, "1 class names .* 3 classes"),
         (unfused, {"head": "yolox"}, "do not fit yolox"),
         (unfused, {"head": "detr"}, "no head 'detr'"),
-        (unfused, {"images": tmp_path / "empty"}, "no readable image"),
-        (unfused, {"images": tmp_path / "none"}, "no folder"),
+        (unfused, {"images": tmp_path / "empty"}, "no image in"),
+        (unfused, {"images": tmp_path / "none"}, "none does not exist"),
         (other, {}, r"y \[1, 3, 1, 1\]"),
         (half, {}, "float16"),
         (two, {}, r"2 \(x0, x1\)"),
