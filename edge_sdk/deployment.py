@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     import onnx
 
     from edge_sdk.calibration import Calibration
-
-Content = Path | bytes | str
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,6 @@ def build(
     method: str = "mse",
     seven_bit_weights: bool | None = None,
     keep_int8: bool = False,
-    files: Mapping[str, Content] | None = None,
     progress: Progress = silent,
 ) -> Build:
     """Lower a float model for a target, build its engine and write the bundle.
@@ -110,7 +107,6 @@ def build(
     seven_bit_weights : weights from -63 to 63, for CPUs without VNNI; None looks at this
         machine's CPU.
     keep_int8 : ship INT8 whatever the timing says.
-    files : more files for the bundle, by their name in it.
     progress : told of the steps.
 
     Raises
@@ -119,6 +115,7 @@ def build(
         If a file cannot be used, belongs to another model or target, or an engine cannot be
         built.
     """
+    from edge_sdk.bundle_report import bundle_report
     from edge_sdk.converters.lowering import lowering
     from edge_sdk.converters.lowering.cpu import GRID
     from edge_sdk.converters.lowering.instruction_set import needs_seven_bit_weights
@@ -159,9 +156,9 @@ def build(
             "model.onnx": Path(model),
             "quant.json": table.to_json(),
             "plan.yaml": shipped.to_yaml(),
+            "report.html": bundle_report(inputs.spec, inputs.calibration, table, shipped, trial),
             **inputs.proof(),
             **trial.files(engine["precision"]),
-            **(files or {}),
         }
         write_bundle(output, contents, manifest)
     progress(3, 3, "building")
@@ -182,7 +179,6 @@ def deploy(
     keep_float: Sequence[str] = (),
     seven_bit_weights: bool | None = None,
     keep_int8: bool = False,
-    files: Mapping[str, Content] | None = None,
     progress: Progress = silent,
 ) -> Build:
     """Convert, calibrate, plan and build in one go.
@@ -195,7 +191,7 @@ def deploy(
     ----------
     source : a checkpoint or an ONNX file.
     images : a folder of representative images, a glob, or `test://street?...`.
-    target, output, method, keep_float, seven_bit_weights, keep_int8, files : see `plan`, `build`.
+    target, output, method, keep_float, seven_bit_weights, keep_int8 : see `plan`, `build`.
     head, names, input_size : see `convert`.
     limit : use at most so many images.
     progress : told of all steps.
@@ -226,7 +222,6 @@ def deploy(
         method=method,
         seven_bit_weights=seven_bit_weights,
         keep_int8=keep_int8,
-        files=files,
         progress=progress,
     )
 

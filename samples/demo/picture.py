@@ -13,6 +13,7 @@ from matplotlib import pyplot
 from matplotlib.axes import Axes
 
 from edge_sdk import Detector
+from edge_sdk.bundle_report import STEPS, draw_range
 from edge_sdk.calibration import Calibration
 from edge_sdk.deployment import work_folder
 from edge_sdk.files import replacing
@@ -83,16 +84,11 @@ def _clipping(axes: Axes, bundle: Path) -> None:
     """Show the histogram of the tensor whose range was cut the most, and the cut."""
     histograms = Calibration.load(work_folder(bundle) / "model.calib").histograms
     scales = QuantizationTable.load(bundle / "quant.json").activations
-    name = max(scales, key=lambda tensor: histograms[tensor].largest / (127 * scales[tensor].scale))
-    histogram, clip = histograms[name], 127 * scales[name].scale
-    first = -len(histogram.counts) // 2 if histogram.signed else 0
-    edges = (first + np.arange(len(histogram.counts))) * histogram.width
-    axes.fill_between(edges, np.maximum(histogram.counts, 0.5), 0.5, color=FLOAT, step="post")
-    for cut in (-clip, clip) if histogram.signed else (clip,):
-        axes.axvline(cut, color=INT8, linewidth=2)
-    axes.set_yscale("log")
-    axes.set_xlim(min(0.0, histogram.minimum), histogram.maximum)
+    name = max(
+        scales, key=lambda tensor: histograms[tensor].largest / (STEPS * scales[tensor].scale)
+    )
+    histogram, clip = histograms[name], STEPS * scales[name].scale
+    draw_range(axes, histogram, clip)
     axes.set_title(
         f"clipped at {clip:.3g} of {histogram.largest:.3g}: {name}", color=INK, fontsize=9
     )
-    axes.spines[["top", "right"]].set_visible(False)
