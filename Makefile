@@ -35,8 +35,8 @@ $(VENV)/demo.stamp: $(BIN)/python $(BUILD_INPUTS)
 	touch $@
 
 # torch's CPU build: a plain `pip install torch` would bring gigabytes of CUDA libraries.
-$(VENV)/dev.stamp: $(VENV)/demo.stamp
+$(VENV)/dev.stamp: $(BIN)/python $(BUILD_INPUTS)
 	$(BIN)/python -c 'import torch' 2>/dev/null || $(PIP) 'torch==2.13.0+cpu' 2>/dev/null || \
 		$(PIP) --extra-index-url https://download.pytorch.org/whl/cpu 'torch==2.13.0+cpu'
 	$(PIP) --editable '.[dev]'
-	touch $@
+	touch $(VENV)/demo.stamp $@
