@@ -1,14 +1,15 @@
-"""Who makes and who reads each tensor of an ONNX graph."""
+"""Looking into ONNX graphs: who makes and who reads each tensor; and what passes share."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import numpy_helper
+from onnx import helper, numpy_helper, shape_inference
 
 Array = npt.NDArray[Any]
 
@@ -63,7 +64,7 @@ def attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
     """Return an attribute's value; text comes as `str`."""
     for entry in node.attribute:
         if entry.name == name:
-            value = onnx.helper.get_attribute_value(entry)
+            value = helper.get_attribute_value(entry)
             return value.decode() if isinstance(value, bytes) else value
     return default
 
@@ -80,3 +81,40 @@ def drop_unread(graph: onnx.GraphProto) -> None:
     del graph.node[:], graph.initializer[:]
     graph.node.extend(reversed(kept))
     graph.initializer.extend(initializers)
+
+
+def map_sizes(model: onnx.ModelProto) -> dict[str, tuple[int, int]]:
+    """Return height and width of every [B, C, H, W] tensor where both are known."""
+    graph = shape_inference.infer_shapes(model).graph
+    sizes = {}
+    for value in [*graph.input, *graph.value_info, *graph.output]:
+        dims = value.type.tensor_type.shape.dim
+        if len(dims) == 4 and dims[2].dim_value and dims[3].dim_value:
+            sizes[value.name] = (dims[2].dim_value, dims[3].dim_value)
+    return sizes
+
+
+def moves(
+    graph: onnx.GraphProto, source: str, target: str, steps: Sequence[tuple[str, list[int]]]
+) -> list[onnx.NodeProto]:
+    """Return the nodes that make `target` of `source` by transpositions and reshapes.
+
+    Parameters
+    ----------
+    graph : gets the constants.
+    source, target : tensors.
+    steps : ("Transpose", permutation) or ("Reshape", shape), in their order.
+    """
+    nodes = []
+    for number, (kind, values) in enumerate(steps, 1):
+        output = target if number == len(steps) else f"{target}.move{number}"
+        node = helper.make_node(kind, [source], [output], f"{target}.move{number}")
+        if kind == "Transpose":
+            node.attribute.append(helper.make_attribute("perm", values))
+        else:
+            node.input.append(f"{output}.shape")
+            shape = numpy_helper.from_array(np.array(values, np.int64), node.input[1])
+            graph.initializer.append(shape)
+        nodes.append(node)
+        source = output
+    return nodes

@@ -11,9 +11,8 @@ from fnmatch import fnmatchcase
 from math import prod
 
 import onnx
-from onnx import shape_inference
 
-from edge_sdk.converters.graph_index import GraphIndex
+from edge_sdk.converters.graph_index import GraphIndex, map_sizes
 from edge_sdk.converters.quantization_points import weighted_layers
 from edge_sdk.errors import EdgeError
 from edge_sdk.precision_plan import PlanGroup
@@ -42,7 +41,7 @@ def layer_groups(model: onnx.ModelProto, keep_float: Sequence[str] = ()) -> list
                 f"No layer is called {pattern!r}. The first layers are "
                 f"{', '.join(names[:3])}; patterns such as '*head*' are allowed."
             )
-    cells = _cells(model)
+    cells = {name: prod(size) for name, size in map_sizes(model).items()}
     members: dict[str, list[onnx.NodeProto]] = {}
     for node in layers:
         members.setdefault(node.input[0], []).append(node)
@@ -79,13 +78,3 @@ def _checked(layers: list[onnx.NodeProto]) -> list[str]:
                 "them: convert the model with `edge-sdk convert`."
             )
     return names
-
-
-def _cells(model: onnx.ModelProto) -> dict[str, int]:
-    """Return height * width of every map where they are known."""
-    graph = shape_inference.infer_shapes(model).graph
-    cells = {}
-    for value in [*graph.input, *graph.value_info, *graph.output]:
-        dims = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
-        cells[value.name] = prod(dims[2:])
-    return cells

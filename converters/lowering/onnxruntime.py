@@ -1,6 +1,7 @@
-"""ONNX Runtime: the CPU's form, with upsampling as convolutions and SiLU on integers.
+"""ONNX Runtime: the CPU's form, with stem and upsampling rewritten and SiLU on integers.
 
-It has no integer kernel for ConvTranspose, but a fast one for 1x1 convolutions. A convolution
+It has no integer kernel for ConvTranspose, but a fast one for 1x1 convolutions. It fetches three
+channels at a time slowly, hence the stem on blocks of pixels. A convolution
 whose output is not quantized it runs in float, slower than without any quantization.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import onnx
 
 from edge_sdk.converters.lowering.cpu import lower_for_cpu
+from edge_sdk.converters.passes.stem_in_blocks import stem_in_blocks
 from edge_sdk.converters.passes.upsample_as_convolution import upsample_as_convolution
 from edge_sdk.quantization_table import QuantizationTable
 
@@ -21,7 +23,7 @@ def lower(
     seven_bit_weights: bool = False,
 ) -> onnx.ModelProto:
     """Return the Q/DQ graph for ONNX Runtime; see `lower_for_cpu`."""
-    model, table = upsample_as_convolution(model, table)
+    model, table = upsample_as_convolution(*stem_in_blocks(model, table))
     return lower_for_cpu(
         model, table, layers, seven_bit_weights=seven_bit_weights, integer_silu=True
     )

@@ -13,14 +13,13 @@ DepthToSpace it takes ONNX Runtime four times as long.)
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper, shape_inference
+from onnx import helper, numpy_helper
 
-from edge_sdk.converters.graph_index import GraphIndex, attribute, drop_unread
+from edge_sdk.converters.graph_index import GraphIndex, attribute, drop_unread, map_sizes, moves
 from edge_sdk.quantization_table import QuantizationTable, WeightScale
 
 
@@ -35,7 +34,7 @@ def upsample_as_convolution(
     rewritten.CopyFrom(model)
     graph = rewritten.graph
     index = GraphIndex(graph)
-    sizes = _sizes(model)
+    sizes = map_sizes(model)
     weights = dict(table.weights)
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:
@@ -48,7 +47,7 @@ def upsample_as_convolution(
         layer = helper.make_node(
             "Conv",
             [node.input[0], _as_rows(node.input[1])],
-            [f"{node.output[0]}.rows"],
+            [_as_rows(node.output[0])],
             node.name,
             kernel_shape=[1, 1],
         )
@@ -83,39 +82,17 @@ def _doubles(node: onnx.NodeProto, index: GraphIndex) -> bool:
 
 def _rows_to_pixels(
     graph: onnx.GraphProto, node: onnx.NodeProto, channels: int, size: tuple[int, int]
-) -> Iterator[onnx.NodeProto]:
+) -> list[onnx.NodeProto]:
     """[B, 4 D, H, W] -> [B, H, W, 2, 2, D] -> [B, H, 2, W, 2, D] -> [B, D, 2 H, 2 W]."""
     height, width = size
-    name = node.output[0]
-    steps: list[tuple[str, list[int]]] = [
+    steps = [
         ("Transpose", [0, 2, 3, 1]),
         ("Reshape", [-1, height, width, 2, 2, channels]),
         ("Transpose", [0, 1, 3, 2, 4, 5]),
         ("Reshape", [-1, 2 * height, 2 * width, channels]),
         ("Transpose", [0, 3, 1, 2]),
     ]
-    source = f"{name}.rows"
-    for number, (kind, values) in enumerate(steps, 1):
-        target = name if number == len(steps) else f"{name}.move{number}"
-        step = helper.make_node(kind, [source], [target], f"{node.name}.move{number}")
-        if kind == "Transpose":
-            step.attribute.append(helper.make_attribute("perm", values))
-        else:
-            step.input.append(f"{target}.shape")
-            _add(graph, step.input[1], np.array(values, np.int64))
-        yield step
-        source = target
-
-
-def _sizes(model: onnx.ModelProto) -> dict[str, tuple[int, int]]:
-    """Return height and width of every map where they are known."""
-    graph = shape_inference.infer_shapes(model).graph
-    sizes = {}
-    for value in [*graph.input, *graph.value_info]:
-        dims = value.type.tensor_type.shape.dim
-        if len(dims) == 4 and dims[2].dim_value and dims[3].dim_value:
-            sizes[value.name] = (dims[2].dim_value, dims[3].dim_value)
-    return sizes
+    return moves(graph, _as_rows(node.output[0]), node.output[0], steps)
 
 
 def _as_rows(name: str) -> str:
