@@ -18,6 +18,7 @@ from edge_sdk.files import sha256, write_text
 from edge_sdk.head_spec import HeadSpec
 from edge_sdk.precision_plan import PrecisionPlan
 from edge_sdk.progress import Progress, silent
+from edge_sdk.suppression import RUNNING
 
 if TYPE_CHECKING:
     import onnx
@@ -146,6 +147,7 @@ def build(
         engine["file"] = trial.name(trial.engines[engine["precision"]])
         manifest = {
             "head_spec": inputs.spec.to_dict(),
+            "suppression": RUNNING,
             "model_key": shipped.model_key,
             "engines": {target: engine},
             "precision": _summary(shipped, method),

@@ -19,6 +19,7 @@ from edge_sdk.head_spec import HeadSpec
 from edge_sdk.runtime.backends import Engine, Worker, open_engine, preferred_target
 from edge_sdk.runtime.letterbox import Letterbox
 from edge_sdk.runtime.postprocess import Postprocessor
+from edge_sdk.suppression import RUNNING
 
 
 class StageTimes(NamedTuple):
@@ -50,7 +51,8 @@ class Detector:
     iou : the overlap above which the lower of two boxes is dropped, 0..1.
     class_agnostic : let boxes of different classes suppress each other.
     multi_label : let one anchor report several classes.
-    max_candidates, max_detections : the most boxes before and after suppression.
+    max_candidates, max_detections : the most boxes before and after suppression. What is None
+        of these six is taken from the bundle's manifest, or is `edge_sdk.suppression.RUNNING`.
 
     Raises
     ------
@@ -68,14 +70,16 @@ class Detector:
 
     def __init__(
         self, path: Path | str, *, target: str | None = None, threads: int | None = None,
-        score: float = 0.25, iou: float = 0.7, class_agnostic: bool = False,
-        multi_label: bool = True, max_candidates: int = 1000, max_detections: int = 300,
+        score: float | None = None, iou: float | None = None, class_agnostic: bool | None = None,
+        multi_label: bool | None = None, max_candidates: int | None = None,
+        max_detections: int | None = None,
     ) -> None:  # fmt: skip
-        settings = {
+        asked = {
             "score": score, "iou": iou, "class_agnostic": class_agnostic,
             "multi_label": multi_label, "max_candidates": max_candidates,
             "max_detections": max_detections,
         }  # fmt: skip
+        settings = {name: value for name, value in asked.items() if value is not None}
         if Path(path).suffix == ".onnx":
             engine = open_engine(path, target or preferred_target(), threads=threads)
             self._set_up(engine, engine.spec, settings)
@@ -84,6 +88,7 @@ class Detector:
         try:
             target = target or preferred_target(bundle.targets)
             engine = open_engine(bundle.engine_file(target), target, bundle.head_spec, threads)
+            settings = {**bundle.manifest.get("suppression", {}), **settings}
             self._set_up(engine, engine.spec, settings, bundle)
         except BaseException:
             bundle.close()
@@ -110,7 +115,7 @@ class Detector:
         self._closed = False
         try:
             self._letterbox = Letterbox(spec.preprocessing, spec.input_size)
-            self._postprocessor = Postprocessor(spec, **settings)
+            self._postprocessor = Postprocessor(spec, **{**RUNNING, **settings})
             self._idle = [engine.worker()]
         except BaseException:
             engine.close()

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "edge_sdk"
 
 ROOMS = ("cli", "training", "calibration", "converters", "evaluation", "datasets", "runtime")
-DEPLOYMENT = ("deployment", "engine_trial")
+DEPLOYMENT = ("deployment", "engine_trial", "bundle_report")
 """Modules at the top that lead through the rooms: the verbs plan, build and deploy."""
 
 MAY_USE = {
@@ -23,7 +23,7 @@ MAY_USE = {
     "deployment": {"calibration", "converters", "evaluation", "datasets", "runtime"},
     "training": {"converters", "evaluation", "datasets", "runtime"},
     "evaluation": {"converters", "calibration", "datasets", "runtime"},
-    "datasets": {"calibration", "runtime"},
+    "datasets": {"runtime"},
     "calibration": {"converters", "runtime"},
     "converters": set(),
     "runtime": set(),

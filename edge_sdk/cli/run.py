@@ -37,8 +37,13 @@ def run(
     duration: Annotated[float | None, typer.Option(help="Seconds to run.")] = None,
     max_frames: Annotated[int | None, typer.Option(help="Results to stop after.")] = None,
     stats: Annotated[Path | None, typer.Option(help="A .jsonl file, one line a second.")] = None,
-    score: Annotated[float, typer.Option(help="The lowest score shown, 0..1.")] = 0.25,
-    iou: Annotated[float, typer.Option(help="Overlap above which boxes are one, 0..1.")] = 0.7,
+    score: Annotated[
+        float | None, typer.Option(help="The lowest score shown, 0..1; else the bundle's.")
+    ] = None,
+    iou: Annotated[
+        float | None,
+        typer.Option(help="Overlap above which boxes are one, 0..1; else the bundle's."),
+    ] = None,
     threads: Annotated[int | None, typer.Option(help="Of one inference.")] = None,
     target: Annotated[str | None, typer.Option(help="openvino or onnxruntime.")] = None,
 ) -> None:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pytest
 from tiny import CLASSES, tiny_spec, write_tiny_bundle, write_tiny_model
 
+from edge_sdk.bundle import Bundle, write_bundle
 from edge_sdk.detections import Detections
 from edge_sdk.errors import EdgeError
 from edge_sdk.runtime import Detector, backends, open_engine
@@ -78,6 +79,18 @@ def test_settings_reach_the_postprocessor(tiny_bundle: Path) -> None:
         found = strict(frame)
     assert 0 < len(found) <= 4
     assert (found.scores >= 0.6).all()
+
+
+def test_a_bundle_has_settings_of_its_own(tiny_model: Path, tmp_path: Path) -> None:
+    with Bundle.open(write_tiny_bundle(tmp_path / "a.edge", tiny_model)) as bundle:
+        files = {name: bundle.file(name) for name in bundle.manifest["files"]}
+        manifest = {**bundle.manifest, "suppression": {"max_detections": 2}}
+        own = write_bundle(tmp_path / "b.edge", files, manifest)
+    frame = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+    with Detector(own, score=0.0) as detector:
+        assert len(detector(frame)) == 2
+    with Detector(own, score=0.0, max_detections=1) as detector:
+        assert len(detector(frame)) == 1
 
 
 def test_from_engine_takes_other_names(tiny_model: Path) -> None:
