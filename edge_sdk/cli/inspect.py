@@ -50,8 +50,8 @@ def _bundle(bundle: Bundle) -> dict[str, Any]:
             }
             for target, engine in manifest["engines"].items()
         ],
-        "layers": _layers(bundle),
         "precision": manifest.get("precision", {}),
+        "kept_float": _kept_float(bundle),
         "provenance": manifest.get("provenance", {}),
         "measured": manifest.get("measured", {}),
         "files": manifest["files"],
@@ -64,20 +64,18 @@ def _engine_size(bundle: Bundle, target: str) -> int:
     return sum(file.stat().st_size for file in engine.parent.glob(engine.stem + ".*"))
 
 
-def _layers(bundle: Bundle) -> dict[str, Any]:
-    """Return how many layers the precision plan runs in INT8 and in float, and which stay."""
+def _kept_float(bundle: Bundle) -> list[dict[str, Any]]:
+    """Return the layer groups that the precision plan leaves in float, and why."""
     from edge_sdk.precision_plan import PrecisionPlan
 
     if "plan.yaml" not in bundle.manifest["files"]:
-        return {}
+        return []
     plan = PrecisionPlan.load(bundle.file("plan.yaml"))
-    kept = [group for group in plan.groups if group.precision == "float"]
-    return {
-        "int8": len(plan.int8_layers),
-        "float": sum(len(group.layers) for group in kept),
-        "work in int8": f"{plan.share():.1%}",
-        "float groups": [f"{group.name} ({group.why})" for group in kept],
-    }
+    return [
+        {"group": group.name, "layers": list(group.layers), "why": group.why}
+        for group in plan.groups
+        if group.precision == "float"
+    ]
 
 
 def _model(path: Path) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def table(rows: Sequence[Mapping[str, Any]], title: str | None = None) -> Table:
 
 
 def cell(value: Any) -> str:
-    """Return a value as a person reads it: four significant digits, a dash for nothing."""
+    """Return a value as a person reads it: four significant digits, a dash for nothing there."""
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -30,7 +30,7 @@ def cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
     if isinstance(value, list | tuple):
-        return ", ".join(map(cell, value))
+        return ", ".join(map(cell, value)) or "none"
     return str(value)
 
 

@@ -9,10 +9,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tiny import tiny_spec
 from typer.testing import CliRunner, Result
 
+from edge_sdk.bundle import write_bundle
 from edge_sdk.cli import application
 from edge_sdk.errors import EdgeError
+from edge_sdk.precision_plan import PlanGroup, PrecisionPlan
 
 STREET = "test://street?seed=5&size=128x96&frames=3"
 
@@ -137,6 +140,22 @@ def test_inspect_a_bundle(tiny_bundle: Path):
     text = shown("inspect", tiny_bundle)
     assert "preprocessing.placement" in text
     assert "onnxruntime" in text
+
+
+def test_inspect_names_the_layers_that_stay_float(tiny_model: Path, tmp_path: Path):
+    groups = (
+        PlanGroup("c2", ("c2",), "float", "costs 3 points"),
+        PlanGroup("c4", ("c4",), "int8", "all INT8"),
+    )
+    plan = PrecisionPlan("", "openvino", groups)
+    bundle = write_bundle(
+        tmp_path / "mixed.edge",
+        {"model.onnx": tiny_model, "plan.yaml": plan.to_yaml()},
+        {"head_spec": tiny_spec().to_dict(), "engines": {"openvino": {"file": "model.onnx"}}},
+    )
+    kept = run_json("inspect", bundle)["kept_float"]
+    assert kept == [{"group": "c2", "layers": ["c2"], "why": "costs 3 points"}]
+    assert "costs 3 points" in shown("inspect", bundle)
 
 
 def test_inspect_a_model(tiny_model: Path):

@@ -33,6 +33,16 @@ def test_a_weight_is_as_good_as_copies_of_the_image(seed):
     assert ours == pytest.approx(theirs.map, abs=1e-9)
 
 
+def test_of_two_objects_overlapped_alike_the_last_is_taken():
+    """The first detection lies between both; taking the first object would rob the second."""
+    truth = sample([[0, 0, 10, 10], [4, 0, 14, 10]], [0, 0])
+    found = detections([[2, 0, 12, 10], [0, 0, 10, 10]], [0, 0], [0.9, 0.8])
+    matches = match([found], [truth], NAMES)
+    assert matches[0].hit[0].tolist() == [True, True]
+    theirs = mean_average_precision([found], [truth], NAMES).map
+    assert mean_ap(matches, np.ones((1, 1), np.int32))[0] == pytest.approx(theirs, abs=1e-9)
+
+
 def test_more_than_a_hundred_of_a_class():
     boxes = np.random.default_rng(0).integers(0, 50, (150, 4)).astype(float)
     boxes[:, 2:] += boxes[:, :2] + 20
