@@ -37,7 +37,7 @@ def test_streams_into_every_sink(tiny_bundle: Path, tmp_path: Path) -> None:
         "--sink", video, "--sink", lines, "--policy", "every", "--max-frames", 12,
         "--stats", stats, "--score", 0.5, "--iou", 0.6, "--threads", 1, "--target", "onnxruntime",
     )  # fmt: skip
-    _, words = program.communicate(timeout=60)
+    _, words = program.communicate(timeout=240)
     assert program.returncode == 0, words
     assert "12 results" in words
     assert "tiny.edge, onnxruntime, threads 1" in words
@@ -61,7 +61,7 @@ def test_signal_leaves_a_playable_video(
         time.sleep(0.02)
     program.send_signal(number)
     sent = time.monotonic()
-    _, words = program.communicate(timeout=30)
+    _, words = program.communicate(timeout=240)
     assert time.monotonic() - sent < 10
     assert program.returncode == 0, words
     assert "Traceback" not in words
@@ -77,7 +77,7 @@ def test_bad_input_is_one_sentence_and_status_2(tiny_bundle: Path, tmp_path: Pat
         ((tiny_bundle, "--source", STREET, "--sink", "out.gif"), "Unknown sink 'out.gif'"),
     ):
         program = edge_sdk("run", *arguments, "--threads", 1)
-        out, words = program.communicate(timeout=60)
+        out, words = program.communicate(timeout=240)
         assert program.returncode == 2
         assert message in words
         assert words.count("\n") == 1, words
