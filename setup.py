@@ -50,7 +50,11 @@ street = Extension(
     depends=[str(STREET / "raster.h")],
     include_dirs=[str(STREET)],
     extra_compile_args=[
-        "-O3", "-std=c11", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off",
+        "-O3",
+        "-std=c11",
+        "-fno-math-errno",
+        "-fno-trapping-math",
+        "-ffp-contract=off",
     ],
 )
 
