@@ -10,7 +10,7 @@ BUILD_INPUTS := setup.py pyproject.toml constraints.txt $(wildcard runtime/kerne
 .PHONY: demo test test-all lint clean
 
 demo: $(VENV)/demo.stamp  ## fuse, calibrate, build, stream: the main job on the test camera
-	$(BIN)/python samples/demo.py
+	$(BIN)/python samples/demo
 
 test: $(VENV)/dev.stamp  ## everything that needs nothing beside this folder
 	$(BIN)/python -m pytest -q -m "not shared and not slow"
