@@ -29,8 +29,8 @@ from edge_sdk.runtime import Detector, open_engine, open_source, stream
 from edge_sdk.runtime.letterbox import Letterbox
 
 THREADS = 2
-FRAMES = 60
-REPETITIONS = 5
+FRAMES = 40
+REPETITIONS = 3
 CANDIDATES = 50
 IOU = 0.7
 GOAL = 3.6

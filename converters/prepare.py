@@ -116,12 +116,14 @@ def to_float32(model: onnx.ModelProto) -> onnx.ModelProto:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep from the user what ONNX Runtime says about each node while constants are folded."""
+    """Keep from the user what the libraries say about each node while constants are folded."""
     import onnxruntime
+    from onnx_graphsurgeon.logger import G_LOGGER
 
     onnxruntime.set_default_logger_severity(4)
     try:
-        yield
+        with G_LOGGER.suppress(G_LOGGER.ERROR):
+            yield
     finally:
         onnxruntime.set_default_logger_severity(2)
 
