@@ -2,8 +2,8 @@
 
 Against OpenCV, ONNX Runtime and OpenCV's suppression, written plainly and in float, as one finds
 it in tutorials but with the decoding kept sparse. Both graphs end at the prediction convolutions;
-the weights are random, the frames are the test camera's, and the score is such that about fifty
-candidates a frame pass it.
+the weights are random, the frames are the test camera's, and the score is such that fifty
+candidates pass it on the median frame; both sides keep the best 1,000.
 
     python benchmarks/end_to_end.py
 """
@@ -27,11 +27,13 @@ from edge_sdk.deployment import build, plan
 from edge_sdk.head_spec import HeadSpec
 from edge_sdk.runtime import Detector, open_engine, open_source, stream
 from edge_sdk.runtime.letterbox import Letterbox
+from edge_sdk.suppression import RUNNING
 
 THREADS = 2
 FRAMES = 40
 REPETITIONS = 3
 CANDIDATES = 50
+TOP = RUNNING["max_candidates"]
 IOU = 0.7
 GOAL = 3.6
 
@@ -77,10 +79,12 @@ class Plain:
             boxes.append(np.hstack([corner, sides[:, :2] + sides[:, 2:]]) * stride)
             scores.append(1 / (1 + np.exp(-logits[0, found, y, x])))
             class_ids.append(found)
-        box = np.concatenate(boxes)
-        score = np.concatenate(scores)
+        box, score, class_id = map(np.concatenate, (boxes, scores, class_ids))
+        # Random weights make some frames dense; uncapped, OpenCV's suppression takes seconds there.
+        best = np.argsort(-score, kind="stable")[:TOP]
+        box, score, class_id = box[best], score[best], class_id[best]
         keep = cv2.dnn.NMSBoxesBatched(
-            box.tolist(), score.tolist(), np.concatenate(class_ids).tolist(), self._score, IOU
+            box.tolist(), score.tolist(), class_id.tolist(), self._score, IOU
         )
         return (box[keep] - [left, top, 0, 0]) / scale, score[keep]
 
@@ -115,16 +119,18 @@ def write_video(path: Path) -> Path:
 
 
 def score_of_candidates(model: Path, video: Path) -> float:
-    """Return the score that about `CANDIDATES` pairs of anchor and class pass on a frame."""
+    """Return the score that `CANDIDATES` pairs of anchor and class pass on the median frame."""
     engine = open_engine(model, "openvino", threads=THREADS)
     spec = engine.spec
     letterbox = Letterbox(spec.preprocessing, spec.input_size)
     image = np.empty((1, 3, *spec.input_size), np.float32)
-    letterbox(next(iter(open_source(video))).image, image[0])
-    logits = np.concatenate([o.ravel() for o in engine(image)[: len(spec.strides)]])
-    cut = np.partition(logits, -CANDIDATES)[-CANDIDATES]
+    cuts = []
+    for frame in open_source(video):
+        letterbox(frame.image, image[0])
+        logits = np.concatenate([o.ravel() for o in engine(image)[: len(spec.strides)]])
+        cuts.append(np.partition(logits, -CANDIDATES)[-CANDIDATES])
     engine.close()
-    return float(1 / (1 + np.exp(-cut)))
+    return float(1 / (1 + np.exp(-np.median(cuts))))
 
 
 def check(plain: Plain, model: Path, score: float, video: Path) -> None:
