@@ -50,7 +50,9 @@ def run(
     """Stream frames through a detector; Ctrl-C ends, and finishes the files."""
     from edge_sdk.runtime import Detector, stream
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as Ctrl-C does
+    # Both end as Ctrl-C does, SIGINT also where a script's `&` has it ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     with Detector(model, target=target, threads=threads, score=score, iou=iou) as detector:
         with console.status(f"Streaming through {model} ({detector.target})") as status:
             summary = stream(
