@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_sdk.cli.console import console, progress_bar
+from edge_sdk.cli.options import KeepInt8, Method
 
 if TYPE_CHECKING:
     from edge_sdk.deployment import Build
@@ -19,9 +20,7 @@ def build(
     plan: Annotated[Path, typer.Option(help="Its plan, from `edge-sdk plan`.")],
     target: Annotated[str, typer.Option(help="openvino or onnxruntime.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="NAME.edge, or NAME.edge.zip.")],
-    method: Annotated[
-        str, typer.Option(help="Range method: mse, max, percentile or entropy.")
-    ] = "mse",
+    method: Method = "mse",
     seven_bit_weights: Annotated[
         bool | None,
         typer.Option(
@@ -29,9 +28,7 @@ def build(
             help="7 bits for x86 CPUs without VNNI; by default what this CPU needs.",
         ),
     ] = None,
-    keep_int8: Annotated[
-        bool, typer.Option("--keep-int8", help="Ship INT8 even if it is no faster here.")
-    ] = False,
+    keep_int8: KeepInt8 = False,
 ) -> None:
     """Build the engine of one target and write the bundle."""
     from edge_sdk.deployment import build as run

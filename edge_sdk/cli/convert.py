@@ -8,19 +8,16 @@ from typing import Annotated
 import typer
 
 from edge_sdk.cli.console import console, progress_bar
+from edge_sdk.cli.options import Head, Names, Size, Source
 from edge_sdk.errors import EdgeError
 
 
 def convert(
-    model: Annotated[Path, typer.Argument(help="A .pth, .safetensors or .onnx file.")],
+    model: Source,
     output: Annotated[Path, typer.Option("-o", "--output", help="The .onnx file to write.")],
-    head: Annotated[
-        str | None, typer.Option(help="yolo_nas, yolox or yolov8, if it is not recognized.")
-    ] = None,
-    names: Annotated[
-        str | None, typer.Option(help="Class names: a file, one a line, or a,b,c.")
-    ] = None,
-    size: Annotated[str | None, typer.Option(help="Input size HxW or N, multiples of 32.")] = None,
+    head: Head = None,
+    names: Names = None,
+    size: Size = None,
     images: Annotated[
         Path | None, typer.Option(help="A folder of real images for the proof.")
     ] = None,

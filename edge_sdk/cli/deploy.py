@@ -9,34 +9,27 @@ import typer
 
 from edge_sdk.cli.build import show
 from edge_sdk.cli.console import console, progress_bar
+from edge_sdk.cli.options import Head, KeepInt8, Method, Names, Size, Source
 
 
 def deploy(
-    model: Annotated[Path, typer.Argument(help="A .pth, .safetensors or .onnx file.")],
+    model: Source,
     images: Annotated[
         str,
         typer.Option(help="A folder of representative images, a glob, or test://street?..."),
     ],
     target: Annotated[str, typer.Option(help="openvino or onnxruntime.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="NAME.edge, or NAME.edge.zip.")],
-    head: Annotated[
-        str | None, typer.Option(help="yolo_nas, yolox or yolov8, if it is not recognized.")
-    ] = None,
-    names: Annotated[
-        str | None, typer.Option(help="Class names: a file, one a line, or a,b,c.")
-    ] = None,
-    size: Annotated[str | None, typer.Option(help="Input size HxW or N, multiples of 32.")] = None,
+    head: Head = None,
+    names: Names = None,
+    size: Size = None,
     limit: Annotated[int, typer.Option(min=1, help="Calibrate on at most so many images.")] = 256,
-    method: Annotated[
-        str, typer.Option(help="Range method: mse, max, percentile or entropy.")
-    ] = "mse",
+    method: Method = "mse",
     keep_float: Annotated[
         list[str] | None,
         typer.Option(help="Layers to keep float, by name or pattern ('*head*'); repeatable."),
     ] = None,
-    keep_int8: Annotated[
-        bool, typer.Option("--keep-int8", help="Ship INT8 even if it is no faster here.")
-    ] = False,
+    keep_int8: KeepInt8 = False,
 ) -> None:
     """Convert, calibrate, plan (all INT8) and build; run it again to go on where it stopped."""
     from edge_sdk.cli.convert import parse_size
