@@ -49,11 +49,13 @@ class Checkpoint:
     ----------
     model : in evaluation mode.
     size : "n", "s", "m" or "l".
+    block : "qarepvgg" or "repvgg".
     spec : the contract that the SDK's own training wrote (names, input size), if it did.
     """
 
     model: YoloNAS
     size: str
+    block: str
     spec: HeadSpec | None = None
 
 
@@ -72,9 +74,9 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
         state, facts = _unwrapped(_read_pickle(path), path), {}
     spec = HeadSpec.from_json(facts["head_spec"]) if "head_spec" in facts else None
     state = {key: value for key, value in state.items() if PLACEHOLDER not in key.split(".")}
-    size, model = _network_for(state, path)
+    size, block, model = _network_for(state, path)
     model.load_state_dict(state)
-    return Checkpoint(model.eval(), size, spec)
+    return Checkpoint(model.eval(), size, block, spec)
 
 
 def _read_pickle(path: Path) -> Any:
@@ -130,8 +132,8 @@ def _unwrapped(content: Any, path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def _network_for(state: dict[str, Tensor], path: Path) -> tuple[str, YoloNAS]:
-    """Return the size and network that the shapes belong to."""
+def _network_for(state: dict[str, Tensor], path: Path) -> tuple[str, str, YoloNAS]:
+    """Return the size, block and network that the shapes belong to."""
     if CLASS_KEY not in state:
         raise EdgeError(
             f"{path} is no YOLO-NAS checkpoint: it has no {CLASS_KEY}. "
@@ -151,7 +153,7 @@ def _network_for(state: dict[str, Tensor], path: Path) -> tuple[str, YoloNAS]:
             f"{path} looks like YOLO-NAS {size.upper()}, with these differences: "
             f"{'; '.join(problems)}."
         )
-    return size, model
+    return size, block, model
 
 
 def _differences(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Iterator[str]:

@@ -2,9 +2,10 @@
 
     python weights/train.py [--runs DIR] [--blocks qarepvgg repvgg]
 
-Both networks are trained from the same recipe; an interrupted training goes on where it was.
-`n_street.safetensors` (float16, with all branches) and `n_street.onnx` (the same weights, not
-fused) are of the QARepVGG network. `python weights/figures.py` then measures both.
+Both networks are trained from the same recipe, the QARepVGG network then goes on with a larger
+input; an interrupted training goes on where it was. `n_street.safetensors` (float16, with all
+branches) and `n_street.onnx` (the same weights, not fused) are of the QARepVGG network.
+`python weights/figures.py` then measures all of them.
 """
 
 from __future__ import annotations
@@ -23,20 +24,23 @@ from edge_sdk.converters.checkpoints import load_checkpoint
 from edge_sdk.converters.export import export
 from edge_sdk.converters.model_file import save_model
 from edge_sdk.converters.passes.half_weights import half_weights
-from edge_sdk.training import Recipe, half_checkpoint, train
+from edge_sdk.training import Recipe, Trained, half_checkpoint, train
 
 HERE = Path(__file__).parent
-RUNS = HERE.parent / "runs"
+RUNS = Path("runs")
 BLOCKS = ("qarepvgg", "repvgg")
-RECIPE = Recipe(
+SMALL = Recipe(
     data="test://street", model="n", input_size=(224, 384), steps=3000, batch=8, lr=1e-3,
     warmup=100, seed=0, bf16=True, validations=6, validation_images=120,
 )  # fmt: skip
+"""Of both networks, so that their blocks can be compared."""
+LARGE = replace(SMALL, input_size=(288, 512), steps=4500, validations=9)
+"""Of the network that is published, from the weights of the small recipe."""
 
 
-def run_folder(runs: Path, block: str) -> Path:
+def run_folder(runs: Path, block: str, recipe: Recipe = SMALL) -> Path:
     """Return where the training of a block lies."""
-    return runs / ("n_street" if block == "qarepvgg" else f"n_street_{block}")
+    return runs / f"n_street_{block}_{recipe.input_size[0]}"
 
 
 def main() -> None:
@@ -48,12 +52,19 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     for block in arguments.blocks:
-        with progress_bar() as progress:
-            recipe = replace(RECIPE, block=block)
-            trained = train(recipe, run_folder(arguments.runs, block), progress=progress)
-        print(f"{block}: mAP50-95 {trained.map:.3f} on the validation frames, {trained.weights}")
+        small = run(replace(SMALL, block=block), run_folder(arguments.runs, block))
         if block == "qarepvgg":
-            write_weights(trained.weights, HERE)
+            recipe = replace(LARGE, start=str(small.weights))
+            large = run(recipe, run_folder(arguments.runs, block, LARGE))
+            write_weights(large.weights, HERE)
+
+
+def run(recipe: Recipe, folder: Path) -> Trained:
+    """Train, or go on with a training."""
+    with progress_bar() as progress:
+        trained = train(recipe, folder, progress=progress)
+    print(f"mAP50-95 {trained.map:.3f} on the validation frames, {trained.weights}")
+    return trained
 
 
 def write_weights(trained: Path, folder: Path) -> None:

@@ -17,6 +17,7 @@ class Recipe:
     data : what to learn: `test://street?...` (rendered frames without end), or a data set that
         `edge_sdk.datasets.open_dataset` understands, whose `train` split is used.
     model, block : size and block of the network, as for `yolo_nas`.
+    start : a checkpoint with whose weights the training begins; without one they are random.
     input_size : (height, width) of the network's input, multiples of 32.
     steps, batch : optimizer steps, and images in each.
     lr : the peak of the learning rate (warm-up, then cosine).
@@ -33,6 +34,7 @@ class Recipe:
     data: str
     model: str = "n"
     block: str = "qarepvgg"
+    start: str | None = None
     input_size: tuple[int, int] = (256, 416)
     steps: int = 2000
     batch: int = 16

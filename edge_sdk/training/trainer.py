@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from edge_sdk.converters.heads import yolo_nas as yolo_nas_head
-from edge_sdk.converters.models import yolo_nas
 from edge_sdk.errors import EdgeError
 from edge_sdk.progress import Progress, silent
 from edge_sdk.training.augmentation import Placer
@@ -24,6 +23,7 @@ from edge_sdk.training.history import History, Row
 from edge_sdk.training.losses import DetectionLoss, Losses
 from edge_sdk.training.optimization import learning_rate, optimizer_of, set_learning_rate
 from edge_sdk.training.recipe import Recipe
+from edge_sdk.training.start import starting_network
 from edge_sdk.training.validation import validate
 
 LOGGED = 200
@@ -94,8 +94,7 @@ class Trainer:
         placer = Placer(self.spec.preprocessing, recipe.input_size, augmentation)
         self._batches = Batches(examples, placer, recipe.batch, recipe.seed)
         self._loss = DetectionLoss(self.spec.strides)
-        torch.manual_seed(recipe.seed)
-        self.model = yolo_nas(recipe.model, len(examples.names), recipe.block).to(self._device)
+        self.model = starting_network(recipe, len(examples.names)).train().to(self._device)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         set_batch_norm_memory(self.model, recipe.steps)
         self.ema = Ema(self.model, recipe.steps)

@@ -4,8 +4,8 @@ A box is the tight extent of those pixels of the object's own silhouette that no
 clipped to the picture. An object is labelled when
 
 - at least 35 % of its silhouette inside the picture is visible,
-- its visible box is at least 18/720 of the picture's height high and 6/720 of it wide,
-- it covers at least 60/720^2 of the square of the picture's height.
+- its visible box is at least 24/720 of the picture's height high and 8/720 of it wide,
+- it covers at least 100/720^2 of the square of the picture's height.
 
 A cyclist is rider and bicycle together; a traffic light is its head, without the pole, from
 any side. Vans are cars. Parked scooters and bicycles, signs, posters and the like are nothing.
@@ -21,7 +21,7 @@ import numpy.typing as npt
 CLASS_NAMES = ("car", "truck", "pedestrian", "cyclist", "traffic light")
 
 MIN_VISIBLE = 0.35
-MIN_HEIGHT, MIN_WIDTH, MIN_AREA = 18 / 720, 6 / 720, 60 / 720**2
+MIN_HEIGHT, MIN_WIDTH, MIN_AREA = 24 / 720, 8 / 720, 100 / 720**2
 
 
 class LabelledFrame(NamedTuple):

@@ -18,7 +18,7 @@ from edge_sdk.runtime.sources.street import (
 from edge_sdk.runtime.sources.street.labels import MIN_HEIGHT, labelled
 
 SIZE = (234, 416)
-KNOWN = "b3e8e711960630d8646fdfc26ad865a9bbe126d3da16e4438a857083839a6074"
+KNOWN = "df91dcf69e0186a602f275793868e9b21b9dacdbda19f471ac32f89603ff3b36"
 
 
 def digest(street: Street, index: int) -> str:
