@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from train import BLOCKS, HERE, RUNS, run_folder
+from train import BLOCKS, HERE, LARGE, RUNS, SMALL, run_folder
 
 import edge_sdk
 from edge_sdk import Detections, Detector
@@ -56,9 +56,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     entries: dict[str, Entry] = {}
-    for block in BLOCKS:
+    for block, recipe in [*((block, SMALL) for block in BLOCKS), (BLOCKS[0], LARGE)]:
+        name = f"{block} {'x'.join(map(str, recipe.input_size))}"
         with progress_bar() as progress:
-            entries |= engines(block, run_folder(arguments.runs, block), progress)
+            entries |= engines(name, block, run_folder(arguments.runs, block, recipe), progress)
     dataset = open_dataset(f"test://street?frames={arguments.frames}", "val")
     with progress_bar() as progress:
         predictions = detect(entries, dataset, arguments.threads, progress)
@@ -70,7 +71,7 @@ def main() -> None:
     }  # fmt: skip
     write_text(HERE / "figures.json", json.dumps(figures, indent=1) + "\n")
     for name, figure in figures["networks"].items():
-        print(f"{name:30s} mAP50-95 {figure['map']:.4f}{_bounds(figure.get('loss'))}")
+        print(f"{name:42s} mAP50-95 {figure['map']:.4f}{_bounds(figure.get('loss'))}")
 
 
 def _bounds(loss: dict[str, float] | None) -> str:
@@ -79,8 +80,8 @@ def _bounds(loss: dict[str, float] | None) -> str:
     )
 
 
-def engines(block: str, run: Path, progress: Progress) -> dict[str, Entry]:
-    """Write the unfused, the fused and the INT8 files of a trained network."""
+def engines(name: str, block: str, run: Path, progress: Progress) -> dict[str, Entry]:
+    """Write the unfused, the fused and the INT8 files of a trained network called `name`."""
     work = run / "engines"
     work.mkdir(exist_ok=True)
     half_checkpoint(run / "best.safetensors", work / "half.safetensors")
@@ -91,10 +92,10 @@ def engines(block: str, run: Path, progress: Progress) -> dict[str, Entry]:
     model, calibration, plan = work / "model.onnx", work / "model.calib", work / "plan.yaml"
     edge_sdk.convert(work / "half.safetensors", model, progress=progress)
     edge_sdk.calibrate(model, CALIBRATION, calibration, limit=CALIBRATION_FRAMES, progress=progress)
-    reference = f"{block} fused"
+    reference = f"{name} fused"
     entries = {
-        f"{block} unfused": Entry(block, "float", work / "unfused.onnx", "onnxruntime"),
-        reference: Entry(block, "float", model, "openvino", f"{block} unfused"),
+        f"{name} unfused": Entry(block, "float", work / "unfused.onnx", "onnxruntime"),
+        reference: Entry(block, "float", model, "openvino", f"{name} unfused"),
     }
     for target, method in INT8:
         bundle = work / f"{target}_{method}.edge"
@@ -103,8 +104,9 @@ def engines(block: str, run: Path, progress: Progress) -> dict[str, Entry]:
             model, calibration, plan, target, bundle, method=method, keep_int8=True,
             progress=progress,
         )  # fmt: skip
-        name = f"{block} int8 {target} {method}"
-        entries[name] = Entry(block, f"int8, {method} ranges", bundle, target, reference)
+        entries[f"{name} int8 {target} {method}"] = Entry(
+            block, f"int8, {method} ranges", bundle, target, reference
+        )
     return entries
 
 
