@@ -1,0 +1,61 @@
+"""One file an engine library: which kernels it runs for one inference, and how long each takes."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import NamedTuple
+
+from edge_sdk.errors import EdgeError, MissingExtra
+from edge_sdk.head_spec import HeadSpec
+from edge_sdk.runtime.backends import installed
+
+PROFILED = ("openvino", "onnxruntime")
+"""The targets whose engines tell the time of each kernel here."""
+
+
+class Kernel(NamedTuple):
+    """One step of an engine.
+
+    Attributes
+    ----------
+    labels : what the engine calls it, and the names of the graph's nodes that it does the work of.
+    ms : the least of its times, in milliseconds. A kernel takes a tenth of one, and other work on
+        the machine interrupts it for many, so that its median says more of that work.
+    """
+
+    labels: tuple[str, ...]
+    ms: float
+
+
+def profile(
+    engine: Path, target: str, spec: HeadSpec, *, threads: int | None = None, repetitions: int = 20
+) -> list[Kernel]:
+    """Run an engine with its own profiler and return its kernels in the order of their execution.
+
+    Parameters
+    ----------
+    engine : the file that the target's engine builder wrote.
+    target : one of `PROFILED`.
+    spec : the model's contract.
+    threads : that one inference may use; None leaves the choice to the library.
+    repetitions : runs that are counted, after a few that are not.
+
+    Raises
+    ------
+    EdgeError
+        If the target cannot be profiled here.
+    MissingExtra
+        If its package is not installed.
+    """
+    if target not in PROFILED:
+        raise EdgeError(
+            f"Engines for {target!r} cannot be profiled here, only those for "
+            f"{', '.join(PROFILED)}: measure on the target with `edge-sdk profile`, and give the "
+            "table with --latency."
+        )
+    if not installed(target):
+        raise MissingExtra(target, target, f"The target {target!r}")
+    module = importlib.import_module(f"edge_sdk.calibration.profiles.{target}")
+    kernels: list[Kernel] = module.profile(engine, spec, threads, repetitions)
+    return kernels
