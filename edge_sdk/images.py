@@ -24,7 +24,8 @@ SUFFIXES = frozenset(
 def list_images(source: Path | str) -> list[Path]:
     """Return the image files of a folder (with all below it), of a glob, or the one file named.
 
-    They are sorted by path; files and folders whose name begins with a dot are left out.
+    They are sorted by path; files and folders whose name begins with a dot are left out. A .txt
+    lists images, one a line, relative to itself; they come in its order.
 
     Raises
     ------
@@ -32,6 +33,8 @@ def list_images(source: Path | str) -> list[Path]:
         If nothing is there, or no image among it.
     """
     path = Path(source)
+    if path.suffix == ".txt" and path.is_file():
+        return _listed(path)
     if path.is_file():
         return [path]
     if path.is_dir():
@@ -44,6 +47,17 @@ def list_images(source: Path | str) -> list[Path]:
     if not found:
         raise EdgeError(f"There is no image in {source}: looked for {', '.join(sorted(SUFFIXES))}.")
     return sorted(found)
+
+
+def _listed(path: Path) -> list[Path]:
+    """Return the images that a text file lists."""
+    lines = content(path).decode("utf-8", "replace").splitlines()
+    images = [path.parent / line.strip() for line in lines if line.strip()]
+    missing = [image for image in images if not image.is_file()]
+    if missing or not images:
+        what = f"{missing[0]}, which does not exist" if missing else "no image"
+        raise EdgeError(f"{path} lists {what}.")
+    return images
 
 
 def read_image(path: Path | str) -> npt.NDArray[np.uint8]:

@@ -15,8 +15,8 @@ from edge_sdk.errors import EdgeError
 
 def train(
     data: Annotated[
-        str,
-        typer.Option(help="test://street?..., or a data set: YOLO folder, COCO json, VOC tree."),
+        list[str],
+        typer.Option(help="test://street?..., or a YOLO folder, COCO folder or VOC tree; repeat."),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder; a training begun there is continued.")
@@ -50,8 +50,9 @@ def train(
     if threads:
         torch.set_num_threads(threads)
     recipe = Recipe(
-        data=data, model=model, block=block, input_size=_size(size), steps=steps, batch=batch,
-        lr=lr, warmup=max(1, min(100, steps // 10)), seed=seed, bf16=bf16, augment=augment,
+        data=data[0] if len(data) == 1 else tuple(data), model=model, block=block,
+        input_size=_size(size), steps=steps, batch=batch, lr=lr,
+        warmup=max(1, min(100, steps // 10)), seed=seed, bf16=bf16, augment=augment,
         validations=validations, validation_images=validation_images,
     )  # fmt: skip
     with progress_bar() as progress:

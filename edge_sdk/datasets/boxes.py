@@ -15,6 +15,7 @@ TOLERANCE = 1.0
 
 CLIPPED = "boxes reached out of their image and were clipped"
 EMPTY = "boxes without area were left out"
+OUTSIDE = "boxes lay outside of their image and were left out"
 
 
 def clip_box(box: Sequence[float], size: tuple[int, int], remarks: Counter[str]) -> Box | None:
@@ -27,14 +28,15 @@ def clip_box(box: Sequence[float], size: tuple[int, int], remarks: Counter[str])
     """
     x1, y1, x2, y2 = box
     height, width = size
-    if max(-x1, -y1, x2 - width, y2 - height) > TOLERANCE:
-        remarks[CLIPPED] += 1
-    x1, x2 = min(max(x1, 0.0), width), min(max(x2, 0.0), width)
-    y1, y2 = min(max(y1, 0.0), height), min(max(y2, 0.0), height)
     if x2 <= x1 or y2 <= y1:
         remarks[EMPTY] += 1
         return None
-    return x1, y1, x2, y2
+    if x1 >= width or y1 >= height or x2 <= 0 or y2 <= 0:
+        remarks[OUTSIDE] += 1
+        return None
+    if max(-x1, -y1, x2 - width, y2 - height) > TOLERANCE:
+        remarks[CLIPPED] += 1
+    return max(x1, 0.0), max(y1, 0.0), min(x2, width), min(y2, height)
 
 
 def numbers(fields: Sequence[object], where: str) -> list[float]:

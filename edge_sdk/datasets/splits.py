@@ -13,12 +13,16 @@ ALIASES = (
 )
 
 
+class MissingSplit(EdgeError):
+    """A data set has no split of a name."""
+
+
 def find_split(split: str, present: Collection[str], where: object) -> str:
     """Return the one of `present` that `split` means: itself, or another name of the same.
 
     Raises
     ------
-    EdgeError
+    MissingSplit
         If it is not there; the message lists those that are.
     """
     if split in present:
@@ -29,4 +33,4 @@ def find_split(split: str, present: Collection[str], where: object) -> str:
                 if alias in present:
                     return alias
     there = ", ".join(sorted(present)) or "none"
-    raise EdgeError(f"{where} has no split {split!r}; there: {there}.")
+    raise MissingSplit(f"{where} has no split {split!r}; there: {there}.")

@@ -16,8 +16,10 @@ from edge_sdk.datasets.image_size import image_size
 from edge_sdk.datasets.sample import Dataset, FileSample, Labels
 from edge_sdk.datasets.splits import find_split
 from edge_sdk.errors import EdgeError
+from edge_sdk.images import list_images
 
 UNLABELLED = "images have no annotation: taken as images without objects"
+ORPHANS = "annotations belong to no image"
 
 
 def is_voc(folder: Path) -> bool:
@@ -41,6 +43,8 @@ def open_voc(folder: Path, split: str) -> Dataset:
     names = _names(folder, trees)
     images = _images(folder)
     remarks: Counter[str] = Counter()
+    if orphans := len(set(trees) - set(images)):
+        remarks[ORPHANS] = orphans
     samples = []
     for line in splits[found].read_text(encoding="utf-8").splitlines():
         if not line.strip():
@@ -80,8 +84,6 @@ def _name(item: ElementTree.Element) -> str:
 
 
 def _images(folder: Path) -> dict[str, Path]:
-    from edge_sdk.images import list_images
-
     place = folder / "JPEGImages"
     if not place.is_dir():
         raise EdgeError(f"{folder} has Annotations, but no folder JPEGImages.")

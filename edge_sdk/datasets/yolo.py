@@ -18,11 +18,13 @@ from edge_sdk.datasets.image_size import image_size
 from edge_sdk.datasets.sample import Dataset, FileSample, Labels
 from edge_sdk.datasets.splits import find_split
 from edge_sdk.errors import EdgeError
+from edge_sdk.images import SUFFIXES, list_images
 
 _NOT_SPLITS = frozenset(("path", "names", "nc", "download", "roboflow"))
 _SLACK = 0.1
 """How far a relative coordinate may leave 0..1 before it can only be a pixel."""
 UNLABELLED = "images have no label file: taken as images without objects"
+ORPHANS = "label files belong to no image"
 
 
 def open_yolo(yaml_path: Path, split: str) -> Dataset:
@@ -39,6 +41,8 @@ def open_yolo(yaml_path: Path, split: str) -> Dataset:
     remarks: Counter[str] = Counter()
     paths = _images(settings, found, yaml_path)
     samples = [FileSample(path, _labels(path, len(names), remarks)) for path in paths]
+    if orphans := _orphans(paths):
+        remarks[ORPHANS] = orphans
     if remarks[UNLABELLED] == len(samples):
         raise EdgeError(
             f"None of the {len(samples)} images of {yaml_path}, split {found!r}, has a label "
@@ -90,13 +94,11 @@ def _is_split(settings: dict[str, Any], key: Any) -> bool:
 
 
 def _images(settings: dict[str, Any], split: str, yaml_path: Path) -> list[Path]:
-    from edge_sdk.images import list_images
-
     values = settings[split]
     paths: list[Path] = []
     for value in [values] if isinstance(values, str) else values:
         place = _place(settings, str(value), yaml_path)
-        paths += _listed(place) if place.suffix == ".txt" else list_images(place)
+        paths += list_images(place)
     return list(dict.fromkeys(paths))
 
 
@@ -118,15 +120,17 @@ def _place(settings: dict[str, Any], value: str, yaml_path: Path) -> Path:
     raise EdgeError(f"{yaml_path} names {value!r}, which does not exist: looked for {listed}.")
 
 
-def _listed(path: Path) -> list[Path]:
-    """Return the images that a text file lists, one a line, relative to the file."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    images = [path.parent / line.strip() for line in lines if line.strip()]
-    missing = [image for image in images if not image.is_file()]
-    if missing or not images:
-        what = f"{missing[0]}, which does not exist" if missing else "no image"
-        raise EdgeError(f"{path} lists {what}.")
-    return images
+def _orphans(images: list[Path]) -> int:
+    """Return how many files in the folders of labels belong to no image on disk.
+
+    Where labels stand beside their images, any text may lie there, and none is counted.
+    """
+    folders = {image.parent for image in images}
+    there = (file for folder in folders for file in folder.iterdir())
+    expected = {label_path(file) for file in there if file.suffix.lower() in SUFFIXES}
+    label_folders = {label.parent for label in expected} - folders
+    found = {label for folder in label_folders for label in folder.glob("*.txt")}
+    return len(found - expected)
 
 
 def _labels(image: Path, classes: int, remarks: Counter[str]) -> Labels:

@@ -7,6 +7,9 @@ seen.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from threading import Lock
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -42,10 +45,16 @@ class Examples(Protocol):
 
 
 class DatasetExamples:
-    """The pictures of a data set, shuffled anew for every pass."""
+    """The pictures of a data set, shuffled anew for every pass.
+
+    They stay in memory once they are read, up to a quarter of what the machine has.
+    """
 
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
+        self._kept: dict[int, npt.NDArray[np.uint8]] = {}
+        self._room = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
+        self._lock = Lock()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -59,7 +68,18 @@ class DatasetExamples:
         order = np.random.default_rng((seed, epoch)).permutation(count)
         sample = self._dataset.images[order[index]]
         single = ~sample.crowd
-        return Example(sample.read(), sample.boxes[single], sample.class_ids[single])
+        image = self._image(int(order[index]))
+        return Example(image, sample.boxes[single], sample.class_ids[single])
+
+    def _image(self, index: int) -> npt.NDArray[np.uint8]:
+        image = self._kept.get(index)
+        if image is None:
+            image = self._dataset.images[index].read()
+            with self._lock:
+                if index not in self._kept and image.nbytes <= self._room:
+                    self._kept[index] = image
+                    self._room -= image.nbytes
+        return image
 
 
 class StreetExamples:
@@ -84,3 +104,28 @@ class StreetExamples:
         size = options.size[0] // divisor, options.size[1] // divisor
         street = Street(int(random.integers(WORLDS)), size, options.fps, "train")
         return Example(*street.frame(int(random.uniform(0, SECONDS) * options.fps)))
+
+
+class JointExamples:
+    """Pictures of several sources in turn, with the classes of all."""
+
+    def __init__(self, parts: Sequence[Examples]) -> None:
+        self._parts = parts
+        self.names = joint_names([part.names for part in parts])
+        self._ids = [class_ids_in(self.names, part.names) for part in parts]
+
+    def example(self, seed: int, position: int) -> Example:
+        """Return the picture at a position, with the joint class ids."""
+        index, turn = divmod(position, len(self._parts))
+        example = self._parts[turn].example(seed, index)
+        return example._replace(class_ids=self._ids[turn][example.class_ids])
+
+
+def joint_names(parts: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """Return all names once, in the order of their first place."""
+    return tuple(dict.fromkeys(name for names in parts for name in names))
+
+
+def class_ids_in(joint: tuple[str, ...], names: tuple[str, ...]) -> npt.NDArray[np.int32]:
+    """Return the index in `joint` of each name."""
+    return np.array([joint.index(name) for name in names], np.int32)

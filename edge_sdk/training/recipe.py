@@ -15,7 +15,8 @@ class Recipe:
     Attributes
     ----------
     data : what to learn: `test://street?...` (rendered frames without end), or a data set that
-        `edge_sdk.datasets.open_dataset` understands, whose `train` split is used.
+        `edge_sdk.datasets.open_dataset` understands, whose `train` split is used. Several are
+        learned together, a picture of each in turn; classes of the same name are one.
     model, block : size and block of the network, as for `yolo_nas`.
     start : a checkpoint with whose weights the training begins; without one they are random.
     input_size : (height, width) of the network's input, multiples of 32.
@@ -28,10 +29,12 @@ class Recipe:
     bf16 : compute convolutions in bfloat16 (the loss stays float32).
     augment : change every picture a little each time it is seen.
     validations : how often the averaged weights are evaluated, evenly over the training.
-    validation_images : on how many of the data's `val` split.
+    validation_images : on how many of each data set's `val` split.
+    patience : evaluations in a row without a better one after which the training ends; without
+        a number it never ends early.
     """
 
-    data: str
+    data: str | tuple[str, ...]
     model: str = "n"
     block: str = "qarepvgg"
     start: str | None = None
@@ -47,6 +50,7 @@ class Recipe:
     augment: bool = True
     validations: int = 10
     validation_images: int = 200
+    patience: int | None = None
 
     def __post_init__(self) -> None:
         height, width = self.input_size
@@ -56,10 +60,20 @@ class Recipe:
                 "multiples of 32."
             )
         for name in ("steps", "batch", "warmup", "validations", "validation_images"):
-            if getattr(self, name) < 1:
-                raise EdgeError(f"{name} must be at least 1, not {getattr(self, name)}.")
+            self._check_positive(name)
+        if self.patience is not None:
+            self._check_positive("patience")
         if not self.lr > 0:
             raise EdgeError(f"The learning rate must be above 0, not {self.lr}.")
+
+    def _check_positive(self, name: str) -> None:
+        if getattr(self, name) < 1:
+            raise EdgeError(f"{name} must be at least 1, not {getattr(self, name)}.")
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """All that is learned."""
+        return (self.data,) if isinstance(self.data, str) else self.data
 
     def differences(self, other: Recipe) -> list[str]:
         """Return the names of the settings in which two recipes differ."""
@@ -78,4 +92,6 @@ class Recipe:
         """Read what `to_json` wrote."""
         values = json.loads(text)
         values["input_size"] = tuple(values["input_size"])
+        if isinstance(values["data"], list):
+            values["data"] = tuple(values["data"])
         return cls(**values)

@@ -22,9 +22,10 @@ from edge_sdk.training.ema import Ema, set_batch_norm_memory
 from edge_sdk.training.history import History, Row
 from edge_sdk.training.losses import DetectionLoss, Losses
 from edge_sdk.training.optimization import learning_rate, optimizer_of, set_learning_rate
+from edge_sdk.training.predictions import SCORE, spread, write_page
 from edge_sdk.training.recipe import Recipe
 from edge_sdk.training.start import starting_network
-from edge_sdk.training.validation import validate
+from edge_sdk.training.validation import detect, validate
 
 LOGGED = 200
 """Rows of losses in a log."""
@@ -58,8 +59,8 @@ def train(
 ) -> Trained:
     """Train a network, or go on with a training that was interrupted.
 
-    The folder receives best.safetensors (averaged weights, with branches), last.pt (to go on
-    from), log.jsonl and curves.png.
+    The folder receives best.safetensors (averaged weights, with branches), predictions.jpg (what
+    these find on validation images), last.pt (to go on from), log.jsonl and curves.png.
 
     Parameters
     ----------
@@ -94,7 +95,7 @@ class Trainer:
         placer = Placer(self.spec.preprocessing, recipe.input_size, augmentation)
         self._batches = Batches(examples, placer, recipe.batch, recipe.seed)
         self._loss = DetectionLoss(self.spec.strides)
-        self.model = starting_network(recipe, len(examples.names)).train().to(self._device)
+        self.model = starting_network(recipe, examples.names).train().to(self._device)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         set_batch_norm_memory(self.model, recipe.steps)
         self.ema = Ema(self.model, recipe.steps)
@@ -106,11 +107,13 @@ class Trainer:
             self._resume()
 
     def run(self, workers: int, progress: Progress) -> Trained:
-        """Do the steps that are left."""
+        """Do the steps that are left, or those until patience ends."""
         batches = self._batches.ahead(self._step, self.recipe.steps, workers)
         validated = self._validated_steps()
         saved = self._began = monotonic() - self._seconds
         for stop in self._stops(validated):
+            if self._hopeless():
+                break
             self._train_until(stop, batches, progress)
             if stop in validated:
                 self._validate()
@@ -118,6 +121,13 @@ class Trainer:
                 self._save()
                 saved = monotonic()
         return self._outcome()
+
+    def _hopeless(self) -> bool:
+        """Whether the accuracy has not risen for as many evaluations as patience allows."""
+        accuracies = [row["map"] for row in self._history.rows if "map" in row]
+        if self.recipe.patience is None or not accuracies:
+            return False
+        return len(accuracies) - 1 - accuracies.index(max(accuracies)) >= self.recipe.patience
 
     def _validated_steps(self) -> set[int]:
         steps, times = self.recipe.steps, self.recipe.validations
@@ -174,6 +184,13 @@ class Trainer:
             self._best = found["map"]
             facts = {"step": self._step, **found}
             save_weights(self._weights, self.ema.model, self.recipe, self.spec, facts)
+            self._show()
+
+    def _show(self) -> None:
+        """Draw what the averaged weights find."""
+        samples = spread(self._validation.images)
+        found = detect(self.ema.model, samples, self.spec, bf16=self.recipe.bf16, score=SCORE)
+        write_page(self._output / "predictions.jpg", samples, found)
 
     def _log(self, numbers: dict[str, float]) -> None:
         self._seconds = monotonic() - self._began

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,20 +28,28 @@ def validate(model: nn.Module, dataset: Dataset, spec: HeadSpec, *, bf16: bool =
     spec : of layout "dfl"; its letterbox and strides are used.
     bf16 : run the network under bfloat16 autocast.
     """
-    predictions = [
-        found
-        for first in range(0, len(dataset), BATCH)
-        for found in _detect(model, dataset.images[first : first + BATCH], spec, bf16)
-    ]
+    predictions = detect(model, dataset.images, spec, bf16=bf16, **EVALUATION)
     return mean_average_precision(predictions, dataset.images, dataset.names)
 
 
-def _detect(
-    model: nn.Module, samples: Sequence[Sample], spec: HeadSpec, bf16: bool
+def detect(
+    model: nn.Module, samples: Sequence[Sample], spec: HeadSpec, *, bf16: bool, **settings: Any
+) -> list[Detections]:
+    """Return what a network finds on images; `settings` are those of `Postprocessor`."""
+    postprocessor = Postprocessor(spec, **settings)
+    return [
+        found
+        for first in range(0, len(samples), BATCH)
+        for found in _detect_batch(model, samples[first : first + BATCH], postprocessor, bf16)
+    ]
+
+
+def _detect_batch(
+    model: nn.Module, samples: Sequence[Sample], postprocessor: Postprocessor, bf16: bool
 ) -> Iterator[Detections]:
+    spec = postprocessor.spec
     device = next(model.parameters()).device
     letterbox = Letterbox(spec.preprocessing, spec.input_size)
-    postprocessor = Postprocessor(spec, **EVALUATION)
     inputs = np.empty((len(samples), 3, *spec.input_size), np.float32)
     frames = [sample.read() for sample in samples]
     placements = [letterbox(frame, out) for frame, out in zip(frames, inputs, strict=True)]

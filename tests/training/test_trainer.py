@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -85,7 +87,7 @@ def test_the_folder_holds_all_that_is_needed(recipe: Recipe, tmp_path: Path) -> 
     trained = train(recipe, tmp_path, report=reported.append)
 
     assert {path.name for path in tmp_path.iterdir()} == {
-        "best.safetensors", "last.pt", "log.jsonl", "curves.png",
+        "best.safetensors", "predictions.jpg", "last.pt", "log.jsonl", "curves.png",
     }  # fmt: skip
     assert [row["step"] for row in reported if "loss" in row] == [1, 2, 3, 4, 5, 6]
     assert [row["step"] for row in reported if "map" in row] == [3, 6]
@@ -99,6 +101,63 @@ def test_the_folder_holds_all_that_is_needed(recipe: Recipe, tmp_path: Path) -> 
     assert "backbone.stem.conv.branch_1x1.weight" in names
 
 
+def accuracies(monkeypatch: pytest.MonkeyPatch, maps: list[float]) -> None:
+    """Let the evaluations of a training find these accuracies, one after the other."""
+    coming = iter(maps)
+
+    def found(*_: Any, **__: Any) -> SimpleNamespace:
+        value = next(coming)
+        return SimpleNamespace(map=value, map50=value)
+
+    monkeypatch.setattr(trainer, "validate", found)
+
+
+def test_patience_ends_a_training_that_no_longer_gets_better(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient = replace(recipe, validations=6, patience=2)
+    accuracies(monkeypatch, [0.1, 0.3, 0.2, 0.3, 0.9])
+    trained = train(impatient, tmp_path)
+    assert trained.map == 0.3
+    assert [row["step"] for row in rows(tmp_path) if "map" in row] == [1, 2, 3, 4]
+    with safe_open(trained.weights, "pt") as file:
+        assert json.loads(file.metadata()["facts"])["step"] == 2
+
+    steps: list[int] = []
+    assert train(impatient, tmp_path, progress=lambda done, *_: steps.append(done)) == trained
+    assert steps == []
+
+
+def test_a_rise_gives_new_patience(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accuracies(monkeypatch, [0.1, 0.0, 0.2, 0.1, 0.3, 0.2])
+    train(replace(recipe, validations=6, patience=2), tmp_path)
+    assert len([row for row in rows(tmp_path) if "map" in row]) == 6
+
+
+def test_one_image_and_a_batch_of_one(recipe: Recipe, toys: Path, tmp_path: Path) -> None:
+    (tmp_path / "data.yaml").write_text(
+        f"path: {toys}\ntrain: images/all/0.png\nval: images/all/0.png\nnames: [box, disc]\n"
+    )
+    trained = train(replace(recipe, data=str(tmp_path), batch=1, steps=2), tmp_path / "run")
+    assert trained.map >= 0
+
+
+def test_several_data_sets_are_learned_together(recipe: Recipe, toys: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "data.yaml").write_text(
+        f"path: {toys}\ntrain: images/all\nval: images/all\nnames: [disc, cube]\n"
+    )
+    both = replace(recipe, data=(str(toys), str(other)), steps=2, validations=1)
+    trained = train(both, tmp_path / "run")
+    with safe_open(trained.weights, "pt") as file:
+        metadata = file.metadata()
+    assert HeadSpec.from_json(metadata["head_spec"]).class_names == ("box", "disc", "cube")
+    assert Recipe.from_json(metadata["recipe"]) == both
+
+
 def test_a_finished_training_is_not_begun_again(recipe: Recipe, tmp_path: Path) -> None:
     first = train(recipe, tmp_path)
     steps: list[int] = []
@@ -107,8 +166,6 @@ def test_a_finished_training_is_not_begun_again(recipe: Recipe, tmp_path: Path) 
 
 
 def test_another_recipe_does_not_go_on_with_it(recipe: Recipe, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     train(recipe, tmp_path)
     with pytest.raises(EdgeError, match="another lr and seed"):
         train(replace(recipe, lr=1e-4, seed=1), tmp_path)
@@ -145,8 +202,6 @@ def test_a_loss_that_is_no_number_stops_and_keeps_what_was_good(
 
 @pytest.mark.parametrize("block", ["qarepvgg", "repvgg"])
 def test_bfloat16_trains_too(recipe: Recipe, tmp_path: Path, block: str) -> None:
-    from dataclasses import replace
-
     losses = []
     train(
         replace(recipe, bf16=True, block=block, steps=2, validations=1), tmp_path,
