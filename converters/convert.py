@@ -26,6 +26,7 @@ from edge_sdk.converters.model_file import (
 from edge_sdk.converters.passes.cut_head import cut_head
 from edge_sdk.converters.passes.fold_alphas import AlphaReport, fold_alphas
 from edge_sdk.converters.passes.fuse_branches import Block, fuse_branches
+from edge_sdk.converters.passes.open_batch import open_batch
 from edge_sdk.converters.prepare import (
     export_graph,
     import_graph,
@@ -252,6 +253,8 @@ def _read_onnx(
         graph = import_graph(model)
         if cut_head(graph):
             model = export_graph(graph, model)
+    if dynamic_batch:
+        model = open_batch(model)
     if size is not None or not all(input_shape(model)):
         model = with_input(model, size or input_size(model), _batch(dynamic_batch))
     elif dynamic_batch:
