@@ -13,7 +13,7 @@ import numpy as np
 from edge_sdk.calibration.observers import BINS, Histogram, merged
 from edge_sdk.calibration.ranges import grid_step
 from edge_sdk.calibration.sharing import scale_groups
-from edge_sdk.calibration.weights import weight_scales
+from edge_sdk.converters.weight_scales import weight_scales
 from edge_sdk.errors import EdgeError
 from edge_sdk.files import replacing
 from edge_sdk.quantization_table import ActivationScale, QuantizationTable
@@ -35,6 +35,7 @@ class Calibration:
     images : SHA-256 of each image that was counted, in the order of counting.
     histograms : tensor name -> the distribution of its values, for every tensor that any
         target may quantize.
+    source : where the images were taken from, for whoever wants to look at them again.
     skipped : what was left out of the images and why, one sentence each; not part of the file.
     reused : how many of the images were counted by an earlier run; not part of the file.
     """
@@ -43,6 +44,7 @@ class Calibration:
     preprocessing: str
     images: tuple[str, ...]
     histograms: dict[str, Histogram]
+    source: str = ""
     skipped: tuple[str, ...] = ()
     reused: int = 0
 
@@ -98,6 +100,7 @@ class Calibration:
             "model_key": self.model_key,
             "preprocessing": self.preprocessing,
             "images": self.images,
+            "source": self.source,
             "tensors": [
                 {
                     "name": name,
@@ -158,6 +161,7 @@ class Calibration:
             str(values["preprocessing"]),
             tuple(map(str, values["images"])),
             histograms,
+            str(values.get("source", "")),
         )
 
 

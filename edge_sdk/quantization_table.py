@@ -6,8 +6,10 @@ one of TensorRT, and each target's lowering says how it maps that grid to its ow
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -66,11 +68,22 @@ class QuantizationTable:
     model_key : of the float model it was made for.
     activations : tensor name -> its grid.
     weights : initializer name -> its grids.
+    biases : initializer name -> float32 [channels] that INT8 layers add instead of the model's
+        own (bias correction); layers in float keep theirs.
+    rounded : initializer name -> int8 of the weight's shape, on the grid of `weights`, where
+        the rounding was learned; a target with another grid rounds to the nearest.
     """
 
     model_key: str
     activations: dict[str, ActivationScale]
     weights: dict[str, WeightScale]
+    biases: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    rounded: dict[str, npt.NDArray[np.int8]] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of all that the table says."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
 
     def save(self, path: Path | str) -> None:
         """Write the table as JSON (`quant.json`)."""
@@ -113,6 +126,8 @@ class QuantizationTable:
                 "model_key": self.model_key,
                 "activations": activations,
                 "weights": weights,
+                "biases": {name: bias.tolist() for name, bias in self.biases.items()},
+                "rounded": {name: _packed(integers) for name, integers in self.rounded.items()},
             },
             indent=1,
         )
@@ -134,7 +149,31 @@ class QuantizationTable:
             )
             for name, weight in values["weights"].items()
         }
-        return cls(str(values["model_key"]), activations, weights)
+        biases = {
+            str(name): np.array([_finite(value) for value in bias], np.float32)
+            for name, bias in values.get("biases", {}).items()
+        }
+        rounded = {
+            str(name): _unpacked(integers) for name, integers in values.get("rounded", {}).items()
+        }
+        return cls(str(values["model_key"]), activations, weights, biases, rounded)
+
+
+def _packed(integers: npt.NDArray[np.int8]) -> dict[str, Any]:
+    """Return integers as JSON: their shape and the base64 of their bytes."""
+    return {"shape": integers.shape, "data": base64.b64encode(integers.tobytes()).decode()}
+
+
+def _unpacked(packed: dict[str, Any]) -> npt.NDArray[np.int8]:
+    data = base64.b64decode(packed["data"], validate=True)
+    return np.frombuffer(data, np.int8).reshape([int(side) for side in packed["shape"]])
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not abs(number) < float("inf"):
+        raise ValueError(f"a bias of {number}")
+    return number
 
 
 def _positive(value: Any) -> float:

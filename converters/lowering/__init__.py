@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 from edge_sdk.errors import EdgeError
@@ -22,8 +23,25 @@ def lowering(target: str) -> Callable[..., Any]:
     EdgeError
         If there is no such target.
     """
+    lower: Callable[..., Any] = _module(target).lower
+    return lower
+
+
+def form(target: str) -> Callable[..., Any]:
+    """Return what makes the grids of a target, `form(model, table, seven_bit_weights=...)`.
+
+    The lowering writes them into a graph.
+
+    Raises
+    ------
+    EdgeError
+        If there is no such target.
+    """
+    made: Callable[..., Any] = _module(target).form
+    return made
+
+
+def _module(target: str) -> ModuleType:
     if target not in TARGETS:
         raise EdgeError(f"There is no target {target!r}: choose one of {', '.join(TARGETS)}.")
-    module = importlib.import_module(f"edge_sdk.converters.lowering.{target}")
-    lower: Callable[..., Any] = module.lower
-    return lower
+    return importlib.import_module(f"edge_sdk.converters.lowering.{target}")

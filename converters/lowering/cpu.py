@@ -24,13 +24,19 @@ import numpy as np
 import onnx
 
 from edge_sdk.converters.graph_index import GraphIndex
-from edge_sdk.converters.lowering.qdq import Grid, WeightGrid, insert
+from edge_sdk.converters.lowering.quantization import (
+    Grid,
+    Quantization,
+    WeightGrid,
+    integer_nodes,
+)
 from edge_sdk.converters.lowering.silu import silu_grids
 from edge_sdk.converters.quantization_points import (
     QuantizationPoints,
     quantization_points,
     weighted_layers,
 )
+from edge_sdk.converters.weight_scales import BIAS_STEPS
 from edge_sdk.errors import EdgeError
 from edge_sdk.quantization_table import STEPS, ActivationScale, QuantizationTable
 
@@ -39,25 +45,16 @@ GRID = "uint8 over the table's range"
 
 _LEVELS = 255
 _SEVEN_BITS = 63
-_BIAS_STEPS = 2.0**30
 _CHEAP = 10 ** (0.5 / 20)
 
 
-def lower_for_cpu(
-    model: onnx.ModelProto,
-    table: QuantizationTable,
-    layers: frozenset[str],
-    *,
-    seven_bit_weights: bool = False,
-    integer_silu: bool = False,
-) -> onnx.ModelProto:
-    """Return the model with the named layers in the CPU's form of Q/DQ.
+class CpuForm:
+    """The CPU's form of one model: its grids, and what reads integers for any choice of layers.
 
     Parameters
     ----------
     model : the float graph, opset 19.
     table : its quantization table.
-    layers : names of the weighted layers to run in INT8.
     seven_bit_weights : for CPUs without VNNI.
     integer_silu : run SiLU on integers (see `silu`).
 
@@ -66,13 +63,31 @@ def lower_for_cpu(
     EdgeError
         If the table lacks a tensor or a weight of the model.
     """
-    points = quantization_points(model)
-    activations = _activation_grids(_completed(table, points), points.lower_bounds)
-    limit = _SEVEN_BITS if seven_bit_weights else STEPS
-    index = GraphIndex(model.graph)
-    weights = _weight_grids(index, table, activations, limit)
-    inner = silu_grids(index, layers, activations) if integer_silu else None
-    return insert(model, layers, activations, weights, inner)
+
+    def __init__(
+        self,
+        model: onnx.ModelProto,
+        table: QuantizationTable,
+        *,
+        seven_bit_weights: bool = False,
+        integer_silu: bool = False,
+    ) -> None:
+        points = quantization_points(model)
+        limit = _SEVEN_BITS if seven_bit_weights else STEPS
+        self._index = GraphIndex(model.graph)
+        self._integer_silu = integer_silu
+        self._biases = table.biases
+        self.activations = _activation_grids(completed(table, points), points.lower_bounds)
+        self.weights = weight_grids(self._index, table, self.activations, limit)
+
+    def quantization(self, layers: frozenset[str]) -> Quantization:
+        """Return what reads integers, on which grids, if the named layers run in INT8."""
+        integer = integer_nodes(self._index, layers)
+        inner = silu_grids(self._index, layers, self.activations) if self._integer_silu else {}
+        integer |= {node.output[0] for name in inner for node in self._index.consumers[name]}
+        return Quantization(
+            frozenset(integer), {**self.activations, **inner}, self.weights, self._biases
+        )
 
 
 def cpu_grid(entry: ActivationScale, lower_bound: float) -> Grid:
@@ -103,7 +118,7 @@ def _activation_grids(
     return grids
 
 
-def _completed(table: QuantizationTable, points: QuantizationPoints) -> dict[str, ActivationScale]:
+def completed(table: QuantizationTable, points: QuantizationPoints) -> dict[str, ActivationScale]:
     """Return the entries of all points; what a pass put into a scale group takes its scale."""
     entries = dict(table.activations)
     for group in points.scale_groups:
@@ -119,12 +134,26 @@ def _completed(table: QuantizationTable, points: QuantizationPoints) -> dict[str
     return entries
 
 
-def _weight_grids(
+def weight_grids(
     index: GraphIndex,
     table: QuantizationTable,
     activations: dict[str, Grid],
     limit: int,
 ) -> dict[str, WeightGrid]:
+    """Return the grids of all weights.
+
+    Parameters
+    ----------
+    index : of the float graph.
+    table : its quantization table.
+    activations : the grids of the layers' inputs, for the floor of the scales.
+    limit : the largest integer of a weight.
+
+    Raises
+    ------
+    EdgeError
+        If the table lacks a weight of the model.
+    """
     grids: dict[str, WeightGrid] = {}
     for node in weighted_layers(index):
         entry = table.weights.get(node.input[1])
@@ -136,7 +165,10 @@ def _weight_grids(
         scales = entry.scales * np.float32(STEPS / limit)
         if len(node.input) > 2 and node.input[2]:
             bias = np.abs(index.value(node.input[2])).reshape(-1, len(scales)).max(axis=0)
-            floor = bias / (activations[node.input[0]].scale * _BIAS_STEPS)
+            floor = bias / (activations[node.input[0]].scale * BIAS_STEPS)
             scales = np.maximum(scales, floor.astype(np.float32))
-        grids[node.input[1]] = WeightGrid(entry.axis, scales, limit)
+        learned = table.rounded.get(node.input[1])
+        if not np.array_equal(scales, entry.scales):
+            learned = None  # it holds on the grid of the table only
+        grids[node.input[1]] = WeightGrid(entry.axis, scales, limit, learned)
     return grids

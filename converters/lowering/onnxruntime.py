@@ -9,10 +9,22 @@ from __future__ import annotations
 
 import onnx
 
-from edge_sdk.converters.lowering.cpu import lower_for_cpu
+from edge_sdk.converters.lowering.cpu import CpuForm
+from edge_sdk.converters.lowering.qdq import insert
 from edge_sdk.converters.passes.stem_in_blocks import stem_in_blocks
 from edge_sdk.converters.passes.upsample_as_convolution import upsample_as_convolution
 from edge_sdk.quantization_table import QuantizationTable
+
+
+def form(
+    model: onnx.ModelProto, table: QuantizationTable, *, seven_bit_weights: bool = False
+) -> CpuForm:
+    """Return the grids and places of ONNX Runtime's integers; see `CpuForm`.
+
+    They are those of the rewritten graph, too: what the rewriting moves stays on its grid. (Only
+    a float layer that reads an upsampled tensor beside an integer one finds it rounded there.)
+    """
+    return CpuForm(model, table, seven_bit_weights=seven_bit_weights, integer_silu=True)
 
 
 def lower(
@@ -22,8 +34,8 @@ def lower(
     *,
     seven_bit_weights: bool = False,
 ) -> onnx.ModelProto:
-    """Return the Q/DQ graph for ONNX Runtime; see `lower_for_cpu`."""
+    """Return the Q/DQ graph for ONNX Runtime."""
     model, table = upsample_as_convolution(*stem_in_blocks(model, table))
-    return lower_for_cpu(
-        model, table, layers, seven_bit_weights=seven_bit_weights, integer_silu=True
+    return insert(
+        model, form(model, table, seven_bit_weights=seven_bit_weights).quantization(layers)
     )

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import onnx
 
-from edge_sdk.converters.lowering.cpu import lower_for_cpu
+from edge_sdk.converters.lowering.cpu import CpuForm
+from edge_sdk.converters.lowering.qdq import insert
 from edge_sdk.quantization_table import QuantizationTable
+
+
+def form(
+    model: onnx.ModelProto, table: QuantizationTable, *, seven_bit_weights: bool = False
+) -> CpuForm:
+    """Return the grids and places of OpenVINO's integers; see `CpuForm`."""
+    return CpuForm(model, table, seven_bit_weights=seven_bit_weights)
 
 
 def lower(
@@ -15,5 +23,7 @@ def lower(
     *,
     seven_bit_weights: bool = False,
 ) -> onnx.ModelProto:
-    """Return the Q/DQ graph for OpenVINO; see `lower_for_cpu`."""
-    return lower_for_cpu(model, table, layers, seven_bit_weights=seven_bit_weights)
+    """Return the Q/DQ graph for OpenVINO."""
+    return insert(
+        model, form(model, table, seven_bit_weights=seven_bit_weights).quantization(layers)
+    )

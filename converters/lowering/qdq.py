@@ -8,108 +8,31 @@ DequantizeLinear, and no multiplication is left between it and the layer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
 from edge_sdk.converters.graph_index import GraphIndex, drop_unread
-from edge_sdk.converters.quantization_points import (
-    INTEGER,
-    data_inputs,
-    is_weighted_layer,
-    rescaling,
-)
+from edge_sdk.converters.lowering.quantization import Quantization
+from edge_sdk.converters.quantization_points import is_weighted_layer, rescaling
 
 
-@dataclass(frozen=True)
-class Grid:
-    """Integers of one tensor: value = (integer - zero_point) * scale."""
-
-    scale: float
-    zero_point: int
-    dtype: type[np.uint8] | type[np.int8]
-
-
-@dataclass(frozen=True)
-class WeightGrid:
-    """Integers of one weight: int8 from -limit to limit, zero point 0."""
-
-    axis: int
-    scales: npt.NDArray[np.float32]
-    limit: int
-
-
-def insert(
-    model: onnx.ModelProto,
-    layers: frozenset[str],
-    activations: Mapping[str, Grid],
-    weights: Mapping[str, WeightGrid],
-    inner: Mapping[str, Grid] | None = None,
-) -> onnx.ModelProto:
-    """Return a copy of a float model in which the named layers read integers.
-
-    Parameters
-    ----------
-    model : the float graph.
-    layers : names of the weighted layers to quantize.
-    activations : tensor name -> its grid; only what an integer layer reads is quantized.
-    weights : initializer name -> its grid.
-    inner : grids of tensors that are no quantization points; whatever reads them reads
-        integers.
-    """
+def insert(model: onnx.ModelProto, quantization: Quantization) -> onnx.ModelProto:
+    """Return a copy of a float model whose nodes read integers where `quantization` says so."""
     lowered = onnx.ModelProto()
     lowered.CopyFrom(model)
-    insertion = _Insertion(lowered.graph, layers, {**activations, **(inner or {})}, weights)
-    insertion.integer |= {
-        node.output[0] for name in inner or {} for node in insertion.index.consumers[name]
-    }
-    insertion.run()
+    _Insertion(lowered.graph, quantization).run()
     return lowered
-
-
-def integer_nodes(index: GraphIndex, layers: frozenset[str]) -> set[str]:
-    """Return the nodes that work on integers, by first output.
-
-    These are the weighted layers in `layers`, and every Add, Concat, pooling, rescaling or
-    moving operator whose values reach one of them before they reach another weighted layer.
-    """
-    reaching: set[str] = set()
-    for node in reversed(index.graph.node):
-        if is_weighted_layer(node, index):
-            if node.name in layers:
-                reaching.add(node.output[0])
-        elif any(
-            reader.output[0] in reaching and name in data_inputs(reader)
-            for name in node.output
-            for reader in index.consumers[name]
-        ):
-            reaching.add(node.output[0])
-    return {
-        node.output[0]
-        for node in index.graph.node
-        if node.output[0] in reaching and (node.op_type in INTEGER or rescaling(node, index))
-    }
 
 
 class _Insertion:
     """One run over one graph."""
 
-    def __init__(
-        self,
-        graph: onnx.GraphProto,
-        layers: frozenset[str],
-        activations: Mapping[str, Grid],
-        weights: Mapping[str, WeightGrid],
-    ) -> None:
+    def __init__(self, graph: onnx.GraphProto, quantization: Quantization) -> None:
         self.graph = graph
         self.index = GraphIndex(graph)
-        self.integer = integer_nodes(self.index, layers)
-        self.activations = activations
-        self.weights = weights
+        self.quantization = quantization
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, onnx.TensorProto] = {}
         self.dequantized: dict[str, str] = {}
@@ -118,15 +41,11 @@ class _Insertion:
         for tensor in self.graph.input:
             self._quantize(tensor.name)
         for node in self.graph.node:
-            scaled = rescaling(node, self.index)
-            if node.output[0] in self.integer:
+            if self.quantization.reads_integers(node):
                 self._read_integers(node)
             self.nodes.append(node)
             for name in node.output:
-                if scaled is not None and node.output[0] in self.integer:
-                    self._dequantize(scaled[0], name, scaled[1])
-                else:
-                    self._quantize(name)
+                self._quantize(name)
         del self.graph.node[:], self.graph.value_info[:]
         self.graph.node.extend(self.nodes)
         self.graph.initializer.extend(self.constants.values())
@@ -134,30 +53,35 @@ class _Insertion:
 
     def _read_integers(self, node: onnx.NodeProto) -> None:
         """Let a node read what was dequantized instead of the float tensors."""
+        if rescaling(node, self.index) is not None:
+            return  # what it makes is made of the integers themselves
         if is_weighted_layer(node, self.index):
             node.input[1] = self._dequantized_weight(node.input[1])
+            if len(node.input) > 2 and node.input[2] in self.quantization.biases:
+                bias = self.quantization.biases[node.input[2]]
+                node.input[2] = self._constant(f"{node.input[2]}.corrected", bias)
         for position, name in enumerate(node.input):
-            if rescaling(node, self.index) is None:
-                node.input[position] = self.dequantized.get(name, name)
+            node.input[position] = self.dequantized.get(name, name)
 
     def _quantize(self, name: str) -> None:
         """Put Q and DQ behind a tensor that an integer node reads."""
-        grid = self.activations.get(name)
-        readers = self.index.consumers[name]
-        if grid is None or not any(reader.output[0] in self.integer for reader in readers):
+        source = self.quantization.source(name, self.index)
+        if source is None:
             return
-        zero_point = self._constant(f"{name}.zero_point", np.array(grid.zero_point, grid.dtype))
-        scale = self._constant(f"{name}.scale", np.array(grid.scale, np.float32))
-        self.nodes.append(
-            helper.make_node(
-                "QuantizeLinear", [name, scale, zero_point], [f"{name}.q"], f"{name}.quantize"
+        if source[0] == name:
+            grid = self.quantization.activations[name]
+            scale = self._constant(f"{name}.scale", np.array(grid.scale, np.float32))
+            zero = self._constant(f"{name}.zero_point", np.array(grid.zero_point, grid.dtype))
+            self.nodes.append(
+                helper.make_node(
+                    "QuantizeLinear", [name, scale, zero], [f"{name}.q"], f"{name}.quantize"
+                )
             )
-        )
-        self._dequantize(name, name, 1.0)
+        self._dequantize(*source, name)
 
-    def _dequantize(self, quantized: str, name: str, factor: float) -> None:
+    def _dequantize(self, quantized: str, factor: float, name: str) -> None:
         """Make `name` from the integers of `quantized` times a factor."""
-        grid = self.activations[quantized]
+        grid = self.quantization.activations[quantized]
         scale = self._constant(
             f"{name}.dequantize.scale", np.array(grid.scale * factor, np.float32)
         )
@@ -168,11 +92,10 @@ class _Insertion:
         self.dequantized[name] = f"{name}.dq"
 
     def _dequantized_weight(self, name: str) -> str:
-        grid = self.weights[name]
+        grid = self.quantization.weights[name]
         output = f"{name}.dq"
         if f"{name}.q" not in self.constants:
-            weight = self.index.value(name)
-            quantized = self._constant(f"{name}.q", _integers(weight, grid))
+            quantized = self._constant(f"{name}.q", grid.quantize(self.index.value(name)))
             scale = self._constant(f"{name}.scale", grid.scales)
             zero = self._constant(f"{name}.zero_point", np.zeros(len(grid.scales), np.int8))
             self.nodes.append(
@@ -189,9 +112,3 @@ class _Insertion:
     def _constant(self, name: str, value: npt.NDArray[np.generic]) -> str:
         self.constants[name] = numpy_helper.from_array(value, name)
         return name
-
-
-def _integers(weight: npt.NDArray[np.float32], grid: WeightGrid) -> npt.NDArray[np.int8]:
-    shape = [-1 if axis == grid.axis else 1 for axis in range(weight.ndim)]
-    steps = np.rint(weight.astype(np.float64) / grid.scales.reshape(shape))
-    return np.clip(steps, -grid.limit, grid.limit).astype(np.int8)

@@ -17,7 +17,7 @@ import math
 import numpy as np
 
 from edge_sdk.converters.graph_index import GraphIndex
-from edge_sdk.converters.lowering.qdq import Grid
+from edge_sdk.converters.lowering.quantization import Grid
 from edge_sdk.converters.quantization_points import is_weighted_layer, silu_input
 
 _LEVELS = 255
@@ -27,7 +27,7 @@ _SIGMOID = Grid(1 / _LEVELS, 0, np.uint8)
 def silu_grids(
     index: GraphIndex, layers: frozenset[str], activations: dict[str, Grid]
 ) -> dict[str, Grid]:
-    """Return the grids inside every SiLU between a layer of `layers` and a quantized tensor.
+    """Return the grids inside every SiLU between a Conv of `layers` and a quantized tensor.
 
     Parameters
     ----------
@@ -42,7 +42,8 @@ def silu_grids(
         layer = index.producers.get(x) if x is not None else None
         if x is None or output is None or layer is None:
             continue
-        if is_weighted_layer(layer, index) and layer.name in layers:
+        convolution = layer.op_type == "Conv" and is_weighted_layer(layer, index)
+        if convolution and layer.name in layers:
             (sigmoid,) = set(node.input) - {x}
             grids[x] = input_grid(output)
             grids[sigmoid] = _SIGMOID

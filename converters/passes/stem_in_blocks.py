@@ -17,6 +17,7 @@ scales of the output channels.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +43,7 @@ def stem_in_blocks(
     graph = rewritten.graph
     index = GraphIndex(graph)
     sizes = map_sizes(model)
-    weights = dict(table.weights)
+    weights, rounded = dict(table.weights), dict(table.rounded)
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:
         size = sizes.get(node.input[0]) if node.input else None
@@ -53,6 +54,8 @@ def stem_in_blocks(
         name = node.input[1] + _SUFFIX
         _add(graph, name, block_kernel(weight))
         weights[name] = WeightScale(0, weights[node.input[1]].scales)
+        if node.input[1] in rounded:
+            rounded[name] = block_kernel(rounded[node.input[1]])
         nodes.extend(_gather(graph, node, weight.shape[1], size))
         nodes.append(
             helper.make_node(
@@ -67,16 +70,17 @@ def stem_in_blocks(
     del graph.node[:]
     graph.node.extend(nodes)
     drop_unread(graph)
-    return rewritten, replace(table, weights=weights)
+    return rewritten, replace(table, weights=weights, rounded=rounded)
 
 
-def block_kernel(weight: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+_Number = TypeVar("_Number", np.float32, np.int8)
+
+
+def block_kernel(weight: npt.NDArray[_Number]) -> npt.NDArray[_Number]:
     """Return V [D, 4 C, 2, 2] of W [D, C, 3, 3]."""
     padded = np.pad(weight, ((0, 0), (0, 0), (1, 0), (1, 0)))  # rows 2p + a = -2, -1, 0, 1
     blocks = padded.reshape(*weight.shape[:2], 2, 2, 2, 2)  # D, C, p, a, q, b
-    kernel: npt.NDArray[np.float32] = blocks.transpose(0, 3, 5, 1, 2, 4).reshape(
-        len(weight), -1, 2, 2
-    )
+    kernel: npt.NDArray[_Number] = blocks.transpose(0, 3, 5, 1, 2, 4).reshape(len(weight), -1, 2, 2)
     return np.ascontiguousarray(kernel)
 
 

@@ -14,8 +14,10 @@ DepthToSpace it takes ONNX Runtime four times as long.)
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
@@ -35,7 +37,7 @@ def upsample_as_convolution(
     graph = rewritten.graph
     index = GraphIndex(graph)
     sizes = map_sizes(model)
-    weights = dict(table.weights)
+    weights, rounded, biases = dict(table.weights), dict(table.rounded), dict(table.biases)
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:
         size = sizes.get(node.input[0])
@@ -52,17 +54,20 @@ def upsample_as_convolution(
             kernel_shape=[1, 1],
         )
         weights[layer.input[1]] = WeightScale(0, np.tile(scales, 4))
-        rows = weight.transpose(2, 3, 1, 0).reshape(-1, len(weight), 1, 1)
-        _add(graph, layer.input[1], rows)
+        _add(graph, layer.input[1], _rows(weight))
+        if node.input[1] in rounded:
+            rounded[layer.input[1]] = _rows(rounded[node.input[1]])
         if len(node.input) > 2 and node.input[2]:
             layer.input.append(_as_rows(node.input[2]))
             _add(graph, layer.input[2], np.tile(index.value(node.input[2]), 4))
+            if node.input[2] in biases:
+                biases[layer.input[2]] = np.tile(biases[node.input[2]], 4)
         nodes.append(layer)
         nodes.extend(_rows_to_pixels(graph, node, weight.shape[1], size))
     del graph.node[:]
     graph.node.extend(nodes)
     drop_unread(graph)
-    return rewritten, replace(table, weights=weights)
+    return rewritten, replace(table, weights=weights, biases=biases, rounded=rounded)
 
 
 def _doubles(node: onnx.NodeProto, index: GraphIndex) -> bool:
@@ -95,9 +100,14 @@ def _rows_to_pixels(
     return moves(graph, _as_rows(node.output[0]), node.output[0], steps)
 
 
+def _rows(weight: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return [4 D, C, 1, 1] of [C, D, 2, 2]."""
+    return weight.transpose(2, 3, 1, 0).reshape(-1, len(weight), 1, 1)
+
+
 def _as_rows(name: str) -> str:
     return f"{name}.rows"
 
 
-def _add(graph: onnx.GraphProto, name: str, value: np.ndarray) -> None:
+def _add(graph: onnx.GraphProto, name: str, value: npt.NDArray[Any]) -> None:
     graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value), name))

@@ -8,7 +8,8 @@ import pytest
 from onnx import numpy_helper
 from small_graphs import graph, layers_of, node, run_onnxruntime, run_openvino, table_of
 
-from edge_sdk.converters.lowering.cpu import cpu_grid, lower_for_cpu
+from edge_sdk.converters.lowering.cpu import cpu_grid
+from edge_sdk.converters.lowering.openvino import lower
 from edge_sdk.errors import EdgeError
 from edge_sdk.quantization_table import ActivationScale, QuantizationTable
 
@@ -35,7 +36,7 @@ def kinds(model: onnx.ModelProto) -> list[str]:
 def test_what_the_table_clips_is_clipped(engine: str, tmp_path: Path) -> None:
     model = relu_chain()
     table = table_of(model, {"x": 10.0, "r1": 1.0})
-    lowered = lower_for_cpu(model, table, layers_of(model))
+    lowered = lower(model, table, layers_of(model))
     x = np.full((1, 1, 4, 4), 1.8)  # on 255 steps of the table's size it would come through
     run = (
         run_openvino(lowered, x, tmp_path) if engine == "openvino" else run_onnxruntime(lowered, x)
@@ -89,7 +90,7 @@ def shared_table(model: onnx.ModelProto, limit: float) -> QuantizationTable:
 def test_a_signed_member_of_a_group_keeps_its_sign() -> None:
     """Calibration may never have seen the convolution below zero: its sign is the graph's."""
     model = concat_model("relu", "conv")
-    lowered = lower_for_cpu(model, shared_table(model, 1.0), layers_of(model))
+    lowered = lower(model, shared_table(model, 1.0), layers_of(model))
     values = constants(lowered)
     assert {values[f"{name}.zero_point"].item() for name in ("conv", "cat")} == {128}
     (y,) = run_onnxruntime(lowered, np.full((1, 1, 4, 4), -0.5))
@@ -98,16 +99,16 @@ def test_a_signed_member_of_a_group_keeps_its_sign() -> None:
 
 def test_a_signed_member_takes_no_bit_from_a_non_negative_one() -> None:
     model = concat_model("relu", "conv")
-    values = constants(lower_for_cpu(model, shared_table(model, 1.0), layers_of(model)))
+    values = constants(lower(model, shared_table(model, 1.0), layers_of(model)))
     assert values["relu.scale"] == pytest.approx(1 / 255)
     assert values["relu.zero_point"] == 0
 
 
 def test_members_share_a_grid_where_that_is_cheap() -> None:
     model = concat_model("silu", "sum")
-    values = constants(lower_for_cpu(model, shared_table(model, 10.0), layers_of(model)))
+    values = constants(lower(model, shared_table(model, 10.0), layers_of(model)))
     assert len({values[f"{name}.scale"].item() for name in ("silu", "sum", "cat")}) == 1
-    values = constants(lower_for_cpu(model, shared_table(model, 2.0), layers_of(model)))
+    values = constants(lower(model, shared_table(model, 2.0), layers_of(model)))
     assert len({values[f"{name}.scale"].item() for name in ("silu", "sum", "cat")}) == 2
 
 
@@ -130,7 +131,7 @@ def alpha_model(alpha: float) -> onnx.ModelProto:
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
 def test_a_kept_alpha_goes_into_a_scale(engine: str, tmp_path: Path) -> None:
     model = alpha_model(0.3)
-    lowered = lower_for_cpu(model, table_of(model, {"sum": 1.3}), layers_of(model))
+    lowered = lower(model, table_of(model, {"sum": 1.3}), layers_of(model))
     assert "Mul" not in kinds(lowered)
     quantized = [n.input[0] for n in lowered.graph.node if n.op_type == "QuantizeLinear"]
     assert quantized == ["x", "r", "r1", "sum"]  # each tensor once, the scaled one never
@@ -144,7 +145,7 @@ def test_a_kept_alpha_goes_into_a_scale(engine: str, tmp_path: Path) -> None:
 def test_a_negative_alpha_stays_a_multiplication() -> None:
     model = alpha_model(-0.3)
     table = table_of(model, {"sum": 1.3})
-    lowered = lower_for_cpu(model, table, layers_of(model))
+    lowered = lower(model, table, layers_of(model))
     assert "Mul" in kinds(lowered)
     x = np.linspace(-1, 1, 16).reshape(1, 1, 4, 4)
     np.testing.assert_allclose(
@@ -165,7 +166,7 @@ def test_the_bias_of_a_dead_channel_survives(engine: str, tmp_path: Path) -> Non
         ["y"],
     )
     table = table_of(model, {"r": 2.0})
-    lowered = lower_for_cpu(model, table, layers_of(model))
+    lowered = lower(model, table, layers_of(model))
     x = np.full((1, 1, 4, 4), 0.5)
     run = (
         run_openvino(lowered, x, tmp_path) if engine == "openvino" else run_onnxruntime(lowered, x)
@@ -184,7 +185,7 @@ def test_a_float_layer_reads_the_tensor_as_it_was() -> None:
         {"w": ONE},
         ["a", "b"],
     )
-    lowered = lower_for_cpu(model, table_of(model, {}), frozenset({"a"}))
+    lowered = lower(model, table_of(model, {}), frozenset({"a"}))
     reads = {n.output[0]: n.input[0] for n in lowered.graph.node}
     assert (reads["c"], reads["a"], reads["b"]) == ("x", "r.dq", "r")
     assert kinds(lowered).count("QuantizeLinear") == 1
@@ -192,11 +193,11 @@ def test_a_float_layer_reads_the_tensor_as_it_was() -> None:
 
 def test_no_layers_leave_the_float_graph() -> None:
     model = relu_chain()
-    assert kinds(lower_for_cpu(model, table_of(model, {}), frozenset())) == ["Conv", "Relu", "Conv"]
+    assert kinds(lower(model, table_of(model, {}), frozenset())) == ["Conv", "Relu", "Conv"]
 
 
 def test_nothing_stands_between_a_layer_and_its_activation() -> None:
-    lowered = lower_for_cpu(relu_chain(), table_of(relu_chain(), {}), layers_of(relu_chain()))
+    lowered = lower(relu_chain(), table_of(relu_chain(), {}), layers_of(relu_chain()))
     reads = {n.output[0]: n.input[0] for n in lowered.graph.node}
     assert reads["r1"] == "c1"
     assert reads["y"] == "r1.dq"
@@ -206,7 +207,7 @@ def test_nothing_stands_between_a_layer_and_its_activation() -> None:
 def test_the_lowering_leaves_its_input_alone() -> None:
     model = relu_chain()
     before = model.SerializeToString()
-    lower_for_cpu(model, table_of(model, {}), layers_of(model))
+    lower(model, table_of(model, {}), layers_of(model))
     assert model.SerializeToString() == before
 
 
@@ -215,8 +216,8 @@ def test_a_table_of_another_model_is_refused() -> None:
     table = table_of(model, {})
     del table.activations["r1"]
     with pytest.raises(EdgeError, match="no scale for the tensor 'r1'"):
-        lower_for_cpu(model, table, layers_of(model))
+        lower(model, table, layers_of(model))
     table = table_of(model, {})
     del table.weights["w2"]
     with pytest.raises(EdgeError, match="no scales for the weight 'w2'"):
-        lower_for_cpu(model, table, layers_of(model))
+        lower(model, table, layers_of(model))

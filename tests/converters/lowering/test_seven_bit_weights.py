@@ -11,7 +11,7 @@ import pytest
 from onnx import numpy_helper
 from small_graphs import graph, layers_of, node, table_of
 
-from edge_sdk.converters.lowering.cpu import lower_for_cpu
+from edge_sdk.converters.lowering.openvino import lower
 
 CHANNELS = 64
 
@@ -34,7 +34,7 @@ def lowered(seven_bit_weights: bool) -> onnx.ModelProto:
         shape=(1, CHANNELS, 16, 16),
     )  # fmt: skip
     table = table_of(model, {"r": 1.0, "y0": float(CHANNELS)})
-    return lower_for_cpu(model, table, layers_of(model), seven_bit_weights=seven_bit_weights)
+    return lower(model, table, layers_of(model), seven_bit_weights=seven_bit_weights)
 
 
 def test_a_pair_of_products_fits_sixteen_bits() -> None:

@@ -5,7 +5,7 @@ import pytest
 from small_graphs import graph, layers_of, node, run_onnxruntime, table_of
 
 from edge_sdk.converters.lowering.onnxruntime import lower
-from edge_sdk.converters.lowering.qdq import Grid
+from edge_sdk.converters.lowering.quantization import Grid
 from edge_sdk.converters.lowering.silu import input_grid
 
 

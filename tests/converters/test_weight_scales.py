@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from edge_sdk.calibration.weights import channel_scales, weight_scales
+from edge_sdk.converters.weight_scales import channel_scales, weight_scales
 from edge_sdk.errors import EdgeError
 from edge_sdk.quantization_table import STEPS, ActivationScale
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from edge_sdk.converters.graph_index import GraphIndex
 
-_BIAS_STEPS = 2.0**30
-_DEAD = 2.0**-24
+BIAS_STEPS = 2.0**30
+DEAD = 2.0**-24
 
 
 def weight_scales(
@@ -54,7 +54,7 @@ def weight_scales(
         weight, bias = (*node.input, "", "", "")[1:3]
         step = _step(node.input[0], index, activations) if weight in axes else None
         if step and index.is_constant(bias):
-            floor = np.abs(_finite(bias, index)) / (step * _BIAS_STEPS)
+            floor = np.abs(_finite(bias, index)) / (step * BIAS_STEPS)
             floors[weight] = np.maximum(floors[weight], floor)
     return {
         name: WeightScale(axis, channel_scales(_finite(name, index), axis, floors[name]))
@@ -77,7 +77,7 @@ def channel_scales(
     others = tuple(index for index in range(weight.ndim) if index != axis % weight.ndim)
     scales = np.abs(weight.astype(np.float64)).max(axis=others, initial=0.0) / STEPS
     scales = np.maximum(scales, floor.reshape(-1, channels if floor.size > 1 else 1).max(axis=0))
-    result: npt.NDArray[np.float32] = np.maximum(scales, _DEAD * (scales.max() or 1.0)).astype(
+    result: npt.NDArray[np.float32] = np.maximum(scales, DEAD * (scales.max() or 1.0)).astype(
         np.float32
     )
     return result
