@@ -10,9 +10,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from edge_sdk.errors import EdgeError
-
-TARGETS = ("openvino", "onnxruntime")
+from edge_sdk.converters.target import Target
 
 
 def lowering(target: str) -> Callable[..., Any]:
@@ -42,6 +40,5 @@ def form(target: str) -> Callable[..., Any]:
 
 
 def _module(target: str) -> ModuleType:
-    if target not in TARGETS:
-        raise EdgeError(f"There is no target {target!r}: choose one of {', '.join(TARGETS)}.")
-    return importlib.import_module(f"edge_sdk.converters.lowering.{target}")
+    name = Target.parse(target).lowering
+    return importlib.import_module(f"edge_sdk.converters.lowering.{name}")

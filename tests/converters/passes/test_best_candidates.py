@@ -105,5 +105,5 @@ def test_an_image_leaves_less_than_eight_kilobytes() -> None:
 @pytest.mark.parametrize("count", [0, 3841])
 def test_a_number_that_no_engine_takes_is_refused(count: int) -> None:
     spec = spec_of("boxes")
-    with pytest.raises(EdgeError, match="must be 1..3840"):
+    with pytest.raises(EdgeError, match=r"must be 1\.\.3840"):
         best_candidates(model_of(outputs_of(spec, 1)), spec, count)

@@ -15,10 +15,14 @@ def test_a_graph_for_one_image_takes_three() -> None:
             node("Reshape", "t flat", "f"),
             node("Reshape", "x square", "y"),
         ],
-        {"rows": np.array([1, 3, -1]), "flat": np.array([1, -1]), "square": np.array([1, 1, 16, 3])},
+        {
+            "rows": np.array([1, 3, -1]),
+            "flat": np.array([1, -1]),
+            "square": np.array([1, 1, 16, 3]),
+        },
         ["y", "f"],
         shape=(1, 3, 4, 4),
-    )  # fmt: skip
+    )
     opened = with_input(open_batch(model), (4, 4), "batch")
     x = np.random.default_rng(0).normal(size=(3, 3, 4, 4)).astype(np.float32)
     batch = run_float32(opened, {"x": x})
