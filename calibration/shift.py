@@ -1,0 +1,202 @@
+"""How far a detector's outputs move, without labels.
+
+On each image the anchors that score highest, before or after, are compared: the 100 whose best
+class has the largest probability on either side, so that an object that vanishes counts, and one
+that appears out of nothing, too. With p the reference's class probabilities, q the tested ones,
+and l, t, r, b the box's sides as distances in strides of the anchor,
+
+    scores = mean over anchors of  sum over classes  KL(Bernoulli(p) || Bernoulli(q)),   in nats,
+    boxes  = mean of |dl|, |dt|, |dr|, |db|, each anchor weighted by its best p,   in strides,
+    sqnr   = -10 log10 (noise energy / signal energy), averaged over the prediction tensors, in dB.
+
+The loss that a search minimizes is scores + boxes. A nat and a stride weigh the same: where a
+detection's probability falls from 0.6 to 0.1, scores has 0.75 nats, and a box of four strides
+that is moved by one has lost 40 % of its overlap.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_sdk.head_spec import HeadSpec
+
+ANCHORS = 100
+"""Anchors of one image that are compared."""
+LARGEST_SQNR = 150.0
+"""In dB: what equal outputs count as; float32 ends about here."""
+_LEAST = 1e-7
+"""Probabilities are taken to be at least so far from 0 and 1."""
+
+Array = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Shift:
+    """How far outputs are from float's; see the module.
+
+    Attributes
+    ----------
+    scores : nats, >= 0.
+    boxes : strides, >= 0.
+    sqnr : dB at the prediction tensors.
+    """
+
+    scores: float
+    boxes: float
+    sqnr: float
+
+    @property
+    def loss(self) -> float:
+        """What a search minimizes, 0 where nothing moves."""
+        return self.scores + self.boxes
+
+
+def image_shift(
+    spec: HeadSpec,
+    reference: Sequence[Array],
+    tested: Sequence[Array],
+    predictions: Sequence[tuple[Array, Array]] | None = None,
+) -> Shift:
+    """Compare the outputs for one image.
+
+    Parameters
+    ----------
+    spec : how the outputs are laid out.
+    reference, tested : float32 outputs without the batch axis, in the order of
+        `spec.output_names`.
+    predictions : pairs (reference, tested) of the tensors for the SQNR; the outputs if None.
+    """
+    before, after = (_LAYOUTS[spec.layout](spec, outputs) for outputs in (reference, tested))
+    best = np.maximum(before.best, after.best)
+    count = min(ANCHORS, best.size)
+    top = np.argpartition(-best, count - 1)[:count]
+    p, q = (side.classes(top).clip(_LEAST, 1 - _LEAST) for side in (before, after))
+    divergence = p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))
+    moved = np.abs(before.boxes(top) - after.boxes(top)).mean(axis=1)
+    weight = before.best[top].astype(np.float64).clip(_LEAST)
+    pairs = predictions or list(zip(reference, tested, strict=True))
+    return Shift(
+        float(divergence.sum(axis=1).mean()),
+        float(moved @ weight / weight.sum()),
+        _decibels(float(np.mean([_noise(*pair) for pair in pairs]))),
+    )
+
+
+def shift(
+    spec: HeadSpec, reference: Sequence[Sequence[Array]], tested: Sequence[Sequence[Array]]
+) -> Shift:
+    """Compare the outputs for several images; see `image_shift`."""
+    return mean_shift([image_shift(spec, *pair) for pair in zip(reference, tested, strict=True)])
+
+
+def mean_shift(shifts: Sequence[Shift]) -> Shift:
+    """Return the mean over images; of the SQNR, that of the noise ratios."""
+    ratios = [10 ** (-shift.sqnr / 10) for shift in shifts]
+    return Shift(
+        float(np.mean([shift.scores for shift in shifts])),
+        float(np.mean([shift.boxes for shift in shifts])),
+        _decibels(float(np.mean(ratios))),
+    )
+
+
+@dataclass(frozen=True)
+class _Anchors:
+    """One side's predictions, decoded as far as they are asked for.
+
+    Attributes
+    ----------
+    best : [N] probability of each anchor's best class.
+    classes : anchors -> their class probabilities [K, C], float64.
+    boxes : anchors -> the sides of their boxes in strides [K, 4], float64.
+    """
+
+    best: Array
+    classes: Callable[[npt.NDArray[np.intp]], npt.NDArray[np.float64]]
+    boxes: Callable[[npt.NDArray[np.intp]], npt.NDArray[np.float64]]
+
+
+def _dfl(spec: HeadSpec, outputs: Sequence[Array]) -> _Anchors:
+    levels = len(spec.strides)
+    logits, distances = (
+        np.concatenate([one.reshape(len(one), -1) for one in part], axis=1).T
+        for part in (outputs[:levels], outputs[levels:])
+    )
+
+    def boxes(top: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
+        bins = distances[top].reshape(len(top), 4, spec.reg_max + 1).astype(np.float64)
+        weights = np.exp(bins - bins.max(axis=2, keepdims=True))
+        expected: npt.NDArray[np.float64] = weights @ np.arange(spec.reg_max + 1)
+        expected /= weights.sum(axis=2)
+        return expected
+
+    return _Anchors(
+        _sigmoid(logits.max(axis=1)), lambda top: _sigmoid(logits[top].astype(np.float64)), boxes
+    )
+
+
+def _grid(spec: HeadSpec, outputs: Sequence[Array]) -> _Anchors:
+    (rows,) = outputs
+    return _Anchors(
+        rows[:, 4] * rows[:, 5:].max(axis=1),
+        lambda top: rows[top, 4:5].astype(np.float64) * rows[top, 5:],
+        lambda top: _corners(rows[top, :2], np.exp(rows[top, 2:4].clip(-20, 10))),
+    )
+
+
+def _boxes(spec: HeadSpec, outputs: Sequence[Array]) -> _Anchors:
+    rows = outputs[0].T
+    strides = _strides(spec)
+    return _Anchors(
+        rows[:, 4:].max(axis=1),
+        lambda top: rows[top, 4:].astype(np.float64),
+        lambda top: _corners(rows[top, :2], rows[top, 2:4]) / strides[top, None],
+    )
+
+
+def _decoded(spec: HeadSpec, outputs: Sequence[Array]) -> _Anchors:
+    corners, scores = outputs
+    strides = _strides(spec)
+    return _Anchors(
+        scores.max(axis=1),
+        lambda top: scores[top].astype(np.float64),
+        lambda top: corners[top].astype(np.float64) / strides[top, None],
+    )
+
+
+_LAYOUTS: dict[str, Callable[[HeadSpec, Sequence[Array]], _Anchors]] = {
+    "dfl": _dfl,
+    "grid": _grid,
+    "boxes": _boxes,
+    "decoded": _decoded,
+}
+
+
+def _corners(centre: Array, size: Array) -> npt.NDArray[np.float64]:
+    half = size.astype(np.float64) / 2
+    return np.concatenate([centre - half, centre + half], axis=1)
+
+
+def _strides(spec: HeadSpec) -> npt.NDArray[np.float64]:
+    height, width = spec.input_size
+    counts = [(height // stride) * (width // stride) for stride in spec.strides]
+    return np.repeat(np.array(spec.strides, np.float64), counts)
+
+
+def _sigmoid(x: Array) -> npt.NDArray[np.float64]:
+    value: npt.NDArray[np.float64] = 0.5 * (1.0 + np.tanh(0.5 * x.astype(np.float64)))
+    return value
+
+
+def _noise(reference: Array, tested: Array) -> float:
+    signal = float(np.square(reference, dtype=np.float64).sum())
+    noise = float(np.square(reference - tested, dtype=np.float64).sum())
+    return noise / max(signal, 1e-30)
+
+
+def _decibels(ratio: float) -> float:
+    return -10 * math.log10(max(ratio, 10 ** (-LARGEST_SQNR / 10)))
