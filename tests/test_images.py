@@ -144,6 +144,19 @@ def test_globs_and_single_files(tmp_path: Path) -> None:
     assert list_images(tmp_path / "odd.raw") == [tmp_path / "odd.raw"]
 
 
+def test_a_text_file_lists_images_in_its_order(tmp_path: Path) -> None:
+    listed = [write(tmp_path, name, b"-") for name in ("b.png", "a/z.png")]
+    other = tmp_path / "listed.txt"
+    other.write_text(f"{listed[0]}\n\na/z.png\n")
+    assert list_images(other) == listed
+    other.write_text("gone.png\n")
+    with pytest.raises(EdgeError, match=r"listed\.txt lists .*gone\.png, which does not exist"):
+        list_images(other)
+    other.write_text("")
+    with pytest.raises(EdgeError, match=r"listed\.txt lists no image"):
+        list_images(other)
+
+
 def test_a_folder_within_a_hidden_folder_is_searched(tmp_path: Path) -> None:
     write(tmp_path, ".cache/set/a.jpg", b"")
     assert len(list_images(tmp_path / ".cache" / "set")) == 1

@@ -80,7 +80,15 @@ def train(
 
 
 class Trainer:
-    """A training under way; see `train`."""
+    """A training under way; see `train`.
+
+    Attributes
+    ----------
+    batches : of all its steps.
+    model : the network that learns.
+    ema : the average of its weights.
+    spec : the contract of the trained network.
+    """
 
     def __init__(self, recipe: Recipe, output: Path, report: Callable[[Row], None]) -> None:
         self.recipe = recipe
@@ -93,7 +101,7 @@ class Trainer:
         self._validation = validation
         self.spec = yolo_nas_head.spec(len(examples.names), recipe.input_size, examples.names)
         placer = Placer(self.spec.preprocessing, recipe.input_size, augmentation)
-        self._batches = Batches(examples, placer, recipe.batch, recipe.seed)
+        self.batches = Batches(examples, placer, recipe.batch, recipe.seed)
         self._loss = DetectionLoss(self.spec.strides)
         self.model = starting_network(recipe, examples.names).train().to(self._device)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -108,13 +116,13 @@ class Trainer:
 
     def run(self, workers: int, progress: Progress) -> Trained:
         """Do the steps that are left, or those until patience ends."""
-        batches = self._batches.ahead(self._step, self.recipe.steps, workers)
+        batches = self.batches.ahead(self._step, self.recipe.steps, workers)
         validated = self._validated_steps()
         saved = self._began = monotonic() - self._seconds
         for stop in self._stops(validated):
             if self._hopeless():
                 break
-            self._train_until(stop, batches, progress)
+            self.train_until(stop, batches, progress)
             if stop in validated:
                 self._validate()
             if stop in validated or monotonic() - saved > SAVE_EVERY:
@@ -139,8 +147,8 @@ class Trainer:
         logged = set(range(0, steps, max(1, steps // LOGGED)))
         return sorted(stop for stop in logged | validated if stop > self._step)
 
-    def _train_until(self, stop: int, batches: Iterator[Batch], progress: Progress) -> None:
-        """Train up to a step and log the mean losses."""
+    def train_until(self, stop: int, batches: Iterator[Batch], progress: Progress) -> None:
+        """Train up to a step and log the mean losses; `batches` begin where the training is."""
         sums = torch.zeros(len(Losses._fields), device=self._device)
         count = stop - self._step
         while self._step < stop:

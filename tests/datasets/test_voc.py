@@ -101,6 +101,25 @@ def test_a_missing_annotation_is_counted(voc):
     assert data.remarks == ("1 images have no annotation: taken as images without objects",)
 
 
+def test_annotations_without_an_image_are_counted(voc):
+    root = voc(annotation())
+    (root / "Annotations" / "9.xml").write_text(annotation())
+    assert open_dataset(root).remarks == ("1 annotations belong to no image",)
+
+
+def test_a_box_outside_is_left_out_and_counted(voc):
+    data = open_dataset(voc(annotation(box=(45, 10, 60, 21))))
+    assert len(data.images[0].boxes) == 0
+    assert data.remarks == ("1 boxes lay outside of their image and were left out",)
+
+
+def test_an_empty_split_is_named(voc):
+    root = voc(annotation())
+    (root / "ImageSets" / "Main" / "val.txt").write_text("\n")
+    with pytest.raises(EdgeError, match=r"val\.txt lists no image"):
+        open_dataset(root)
+
+
 @pytest.mark.shared
 def test_the_blood_cells(shared: Path):
     data = open_dataset(shared / "data" / "bccd", "val")

@@ -50,6 +50,32 @@ def test_a_box_a_little_outside_is_clipped_and_counted(yolo):
     assert data.remarks == ("1 boxes reached out of their image and were clipped",)
 
 
+def test_a_box_outside_is_left_out_and_counted(yolo):
+    data = open_dataset(yolo("0 1.05 0.5 0.05 0.4\n" + BOX))
+    assert len(data.images[0].boxes) == 1
+    assert data.remarks == ("1 boxes lay outside of their image and were left out",)
+
+
+def test_labels_without_an_image_are_counted(yolo, tmp_path):
+    yolo(BOX, BOX)
+    (tmp_path / "images" / "val" / "1.png").unlink()
+    assert open_dataset(tmp_path).remarks == ("1 label files belong to no image",)
+
+
+def test_texts_beside_images_are_no_labels_without_an_image(yolo, tmp_path, image):
+    yolo(BOX, yaml="val: flat\nnames: [cat, dog]")
+    image(tmp_path / "flat" / "a.png")
+    (tmp_path / "flat" / "a.txt").write_text(BOX)
+    (tmp_path / "flat" / "README.txt").write_text("Read me.")
+    assert open_dataset(tmp_path).remarks == ()
+
+
+def test_images_of_another_split_keep_their_labels(yolo, tmp_path):
+    yolo(BOX, BOX, yaml="val: val.txt\nnames: [cat, dog]")
+    (tmp_path / "val.txt").write_text("./images/val/1.png\n")
+    assert open_dataset(tmp_path).remarks == ()
+
+
 def test_rounding_at_the_edge_is_no_remark(yolo):
     assert open_dataset(yolo("0 0.5 0.5 1.000001 1.0\n")).remarks == ()
 
