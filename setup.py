@@ -21,7 +21,7 @@ EVALUATION = ["faster-coco-eval>=1.6", "polygraphy>=0.49.20", "matplotlib>=3.8"]
 CONVERT = [*CLI, *OPENCV, *ONNX, *EVALUATION]
 EXTRAS = {
     "cli": CLI,
-    "camera": OPENCV,
+    "camera": [*OPENCV, "av>=13"],
     "openvino": ["openvino>=2024.6"],
     "onnxruntime": ["onnxruntime>=1.20"],
     "supervision": ["supervision>=0.22"],
@@ -29,7 +29,7 @@ EXTRAS = {
     "train": [*CONVERT, "torch>=2.6", "safetensors>=0.4", "onnxscript>=0.1"],
 }
 EXTRAS["dev"] = [
-    *EXTRAS["train"], *EXTRAS["openvino"],
+    *EXTRAS["train"], *EXTRAS["openvino"], *EXTRAS["camera"],
     "build", "cython>=3.1", "hypothesis", "mypy", "pytest", "ruff", "types-PyYAML",
 ]  # fmt: skip
 

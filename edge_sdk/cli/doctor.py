@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import platform
 import shutil
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +23,7 @@ _PACKAGES = (
     ("openvino", "openvino", "engine, the default on x86-64"),
     ("onnxruntime", "onnxruntime", "engine, the default elsewhere"),
     ("opencv", "camera", "video files, cameras, pictures"),
+    ("av", "camera", "network cameras: rtsp://, http://"),
     ("onnx", "convert", "convert, calibrate, build"),
     ("faster-coco-eval", "convert", "eval"),
     ("polygraphy", "convert", "compare"),
@@ -63,6 +65,7 @@ def examine() -> dict[str, Any]:
         "packages": [_package(*entry) for entry in _PACKAGES],
         "onnxruntime_providers": _providers(),
         "opencv": _opencv(),
+        "gstreamer": _gstreamer(),
         "cameras": _cameras(),
     }
 
@@ -149,6 +152,21 @@ def _backends(registry: Any, backends: Sequence[int]) -> list[str]:
 def _build_lines(text: str) -> list[tuple[str, str]]:
     parts = [line.strip().partition(":") for line in text.splitlines() if ":" in line]
     return [(key, value.strip()) for key, _, value in parts]
+
+
+def _gstreamer() -> dict[str, Any]:
+    """Return what gst:// and csi:// sources find here."""
+    from edge_sdk.runtime.sources.csi import PIPELINES
+
+    inspect = shutil.which("gst-inspect-1.0")
+    return {
+        "gst-launch-1.0": shutil.which("gst-launch-1.0"),
+        **{name: inspect is not None and _has_element(inspect, name) for name in PIPELINES},
+    }
+
+
+def _has_element(inspect: str, name: str) -> bool:
+    return subprocess.run([inspect, "--exists", name], check=False).returncode == 0
 
 
 def _cameras() -> list[dict[str, str]]:

@@ -22,8 +22,9 @@ def run(
     source: Annotated[
         list[str],
         typer.Option(
-            help="A video, a folder or glob of pictures, a camera (0, /dev/video0; "
-            "0?size=1280x720&fps=30), or test://street?seed=0. May be repeated."
+            help="A camera (0?size=1280x720&fps=30, rtsp://, http:// with MJPEG or HLS, csi://0, "
+            "gst://PIPELINE), a video or pictures (?fps=, ?loop=), or test://street?seed=0. "
+            "All take ?max_fps=N and ?roi=LEFT,TOP,WIDTH,HEIGHT. May be repeated."
         ),
     ],
     sink: Annotated[

@@ -10,37 +10,91 @@ from pathlib import Path
 from edge_sdk.errors import EdgeError
 from edge_sdk.runtime.sources.pictures import PictureSource, is_picture
 from edge_sdk.runtime.sources.source import Frame, Source
-from edge_sdk.runtime.sources.uri import SourceUri, parse_uri, positive, size
+from edge_sdk.runtime.sources.uri import (
+    SHARED_OPTIONS,
+    Options,
+    SourceUri,
+    loop,
+    parse_uri,
+    positive,
+    size,
+    transport,
+)
 
 __all__ = ["Frame", "Source", "open_source"]
+
+_CAMERA: Options = {"size": size, "fps": positive}
+_RTSP: Options = {"transport": transport, "latency": positive, "timeout": positive}
+_NETWORK: dict[str, Options] = {
+    "rtsp": _RTSP,
+    "rtsps": _RTSP,
+    "http": {"timeout": positive},
+    "https": {"timeout": positive},
+}
 
 
 def open_source(uri: str | Path) -> Source:
     """Open a source of frames; `edge_sdk.runtime.sources.uri` has the grammar.
+
+    Live sources are not connected yet: reading them does that.
 
     Raises
     ------
     EdgeError
         If the URI is malformed, or nothing can be read there.
     MissingExtra
-        If OpenCV is needed and not installed.
+        If OpenCV or PyAV is needed and not installed.
     """
-    parts = parse_uri(str(uri))
-    if parts.scheme == "test":
+    shared, parts = parse_uri(str(uri)).take_options(SHARED_OPTIONS)
+    source = _open(parts)
+    source.name = parts.name
+    source.max_fps, source.region = shared.get("max_fps"), shared.get("roi")
+    return source
+
+
+def _open(parts: SourceUri) -> Source:
+    scheme = parts.scheme
+    if scheme == "test":
         from edge_sdk.runtime.sources.street_camera import StreetCamera
 
         return StreetCamera(parts.text)
-    if parts.scheme not in ("", "file"):
+    if scheme in _NETWORK:
+        return _open_network(parts)
+    if scheme in ("gst", "csi"):
+        return _open_gstreamer(parts)
+    if scheme not in ("", "file"):
         raise EdgeError(
-            f"Sources of the kind {parts.scheme}:// are not supported: give a file, a folder or "
-            "glob of pictures, the number of a camera, /dev/videoN, or test://street."
+            f"Sources of the kind {scheme}:// are not supported: give a file, a folder or glob "
+            "of pictures, the number of a camera, /dev/videoN, rtsp://, http://, csi://0, "
+            "gst://PIPELINE or test://street."
         )
     if camera := re.fullmatch(r"(?:/dev/video)?(\d+)", parts.place):
         from edge_sdk.runtime.sources.webcam import WebcamSource
 
-        options = parts.read_options({"size": size, "fps": positive})
-        return WebcamSource(parts.text, int(camera[1]), **options)
+        return WebcamSource(parts.name, int(camera[1]), **parts.read_options(_CAMERA))
     return _open_path(parts)
+
+
+def _open_network(parts: SourceUri) -> Source:
+    """Take our options from the query and leave the camera its own."""
+    from edge_sdk.runtime.sources.network import NetworkSource
+
+    options, url = parts.take_options(_NETWORK[parts.scheme])
+    return NetworkSource(parts.name, url.text, **options)
+
+
+def _open_gstreamer(parts: SourceUri) -> Source:
+    from edge_sdk.runtime.sources.gstreamer import GStreamerSource
+
+    if parts.scheme == "gst":
+        return GStreamerSource(parts.name, parts.text.removeprefix("gst://"))
+    from edge_sdk.runtime.sources.csi import csi_pipeline
+
+    if not re.fullmatch(r"\d{1,3}", parts.place):
+        raise EdgeError(f"{parts.name}: a camera on the board is csi://NUMBER, such as csi://0.")
+    options = parts.read_options(_CAMERA)
+    pipeline = csi_pipeline(int(parts.place), options.get("size"), options.get("fps"))
+    return GStreamerSource(parts.name, pipeline)
 
 
 def _open_path(parts: SourceUri) -> Source:
@@ -51,12 +105,12 @@ def _open_path(parts: SourceUri) -> Source:
     elif os.path.isfile(place) and not is_picture(path):
         from edge_sdk.runtime.sources.video import VideoSource
 
-        parts.read_options({})
-        return VideoSource(parts.text, path)
+        return VideoSource(parts.name, path, **parts.read_options({"fps": positive, "loop": loop}))
     elif os.path.isfile(place):
         pictures = [path]
     elif glob.has_magic(place):
         pictures = sorted(file for file in map(Path, glob.glob(place)) if is_picture(file))
     else:
-        raise EdgeError(f"There is no source at {place[:200]!r}.")
-    return PictureSource(parts.text, pictures, **parts.read_options({"fps": positive}))
+        raise EdgeError(f"There is no source at {parts.name[:200]!r}.")
+    options = parts.read_options({"fps": positive, "loop": loop})
+    return PictureSource(parts.name, pictures, **options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain, repeat
 from pathlib import Path
 
 import numpy as np
@@ -16,20 +17,26 @@ from edge_sdk.runtime.sources.source import Source
 class PictureSource(Source):
     """Picture files in the order given, at `fps` pictures a second of video.
 
+    `loop` is how often to show them; None for ever.
+
     Raises
     ------
     EdgeError
         If there is none; while reading, if one cannot be read.
     """
 
-    def __init__(self, name: str, paths: Sequence[Path], fps: float = 5.0) -> None:
+    def __init__(
+        self, name: str, paths: Sequence[Path], fps: float = 5.0, loop: int | None = 1
+    ) -> None:
         if not paths:
             raise EdgeError(f"{name} holds no picture ({', '.join(sorted(SUFFIXES))}).")
         super().__init__(name, fps)
         self._paths = paths
+        self._loop = loop
 
     def _images(self) -> Iterator[npt.NDArray[np.uint8]]:
-        return map(read_image, self._paths)
+        rounds = repeat(self._paths) if self._loop is None else repeat(self._paths, self._loop)
+        return map(read_image, chain.from_iterable(rounds))
 
 
 def is_picture(path: Path) -> bool:

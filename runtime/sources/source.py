@@ -11,6 +11,8 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
+from edge_sdk.runtime.sources.uri import Region
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -33,33 +35,47 @@ class Frame:
 class Source(ABC):
     """An iterable of frames, to be read by one thread at a time and closed.
 
+    A live source is connected when it is read, not when it is opened, and may be read again
+    after it failed: its frames are numbered on.
+
     Attributes
     ----------
-    name : the URI that it was opened with.
+    name : the URI that it was opened with, without credentials.
     live : frames come when they come; whoever is late misses them.
     fps : frames a second: a file's own, or what the camera promises.
     frames : how many it says it has; None where it does not say or has no end.
+    damaged : pictures that came incomplete and were not given away.
+    max_fps : frames a second to look at, at most; None for all.
+    region : the part of the frames to look at; None for all.
     """
 
     live = False
     frames: int | None = None
+    damaged = 0
+    max_fps: float | None = None
+    region: Region | None = None
 
     def __init__(self, name: str, fps: float) -> None:
         self.name = name
         self.fps = fps
+        self._index = 0
+        self._start: float | None = None
 
     def __iter__(self) -> Iterator[Frame]:
-        start = None
-        for index, image in enumerate(self._images()):
+        if not self.live:
+            self._index = 0
+        for image in self._images():
             now = perf_counter()
-            start = start or now
-            yield Frame(image, index, now - start if self.live else index / self.fps, self)
+            if self._start is None:
+                self._start = now
+            index, self._index = self._index, self._index + 1
+            yield Frame(image, index, now - self._start if self.live else index / self.fps, self)
 
     @abstractmethod
     def _images(self) -> Iterator[npt.NDArray[np.uint8]]: ...
 
     def close(self) -> None:  # noqa: B027 (most sources hold nothing)
-        """Let go of the device or file."""
+        """Let go of the device or file; any thread may ask for it, any number of times."""
 
     def __enter__(self) -> Source:
         return self

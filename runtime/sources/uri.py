@@ -2,40 +2,70 @@
 
 0                              the first webcam; 0?size=1280x720&fps=30
 /dev/video0                    the same by its device
-clip.mp4, file:///clip.mp4     a video file
-photo.jpg, folder, *.jpg       pictures, in the order of their names; folder?fps=2
+clip.mp4, file:///clip.mp4     a video file; clip.mp4?loop=3, clip.mp4?loop=forever
+photo.jpg, folder, *.jpg       pictures, in the order of their names; folder?fps=2&loop=2
+rtsp://user:word@host/path     a network camera; ?transport=udp&latency=200&timeout=5
+http://host/video.mjpg         MJPEG or HLS (.m3u8); ?timeout=5. https:// too
+csi://0                        a camera on the board's own connector; ?size=1280x720&fps=30
+gst://PIPELINE                 what gst-launch-1.0 takes, up to and without the sink
 test://street?seed=0           the test camera
+
+All of them also take max_fps=N, more frames than which are not looked at, and
+roi=LEFT,TOP,WIDTH,HEIGHT, the pixels to look at. `latency` is in milliseconds, `timeout` in
+seconds without a frame. Of rtsp and http, options that are not named here are the camera's.
 """
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
 from edge_sdk.errors import EdgeError
 
+Options = Mapping[str, Callable[[str], Any]]
+"""Name of an option -> what reads its value, and refuses it with ValueError."""
+
+HIDDEN = "***"
+_USER = re.compile(r"(?<=://)[^\s'\"!?]*@")
+_ODD_USER = re.compile(r"(?<=://)[^\s'\"!]*@")  # a password with a question mark in it
+_OPTION = re.compile(r"(?<![\w-])([\w-]+)=(?:\"[^\"]*\"|'[^']*'|['\"].*|[^&\s'\"]+)")
+_SECRET = re.compile(r"(?i)pass|pwd|pw$|user|login|account|token|secret|key|auth|sig|session")
+
 
 @dataclass(frozen=True)
 class SourceUri:
-    """A source's URI in its parts.
+    """A source's URI in its parts. Printing one shows no password.
 
     Attributes
     ----------
-    text : as it was given.
+    name : the URI without its credentials, for people and logs.
     scheme : what stands before "://", or "" for a bare place.
-    place : path, device, or name.
-    options : what stands after the question mark.
+    place : path, device, or name; of a network camera with its user and password.
+    query : what stands after the question mark.
     """
 
-    text: str
+    name: str
     scheme: str
-    place: str
-    options: dict[str, str]
+    place: str = field(repr=False)
+    query: str = field(repr=False)
 
-    def read_options(self, known: Mapping[str, Callable[[str], Any]]) -> dict[str, Any]:
+    @property
+    def text(self) -> str:
+        """The URI as it was given; may hold a password."""
+        start = f"{self.scheme}://" if self.scheme else ""
+        return f"{start}{self.place}{'?' * bool(self.query)}{self.query}"
+
+    @property
+    def options(self) -> dict[str, str]:
+        """Name -> value of the options in the query."""
+        return dict(parse_qsl(self.query, keep_blank_values=True))
+
+    def read_options(self, known: Options) -> dict[str, Any]:
         """Return the options that were given, each through its reader in `known`.
 
         Raises
@@ -43,39 +73,75 @@ class SourceUri:
         EdgeError
             If an option is unknown, or its reader refuses the value with ValueError.
         """
-        values = {}
-        for name, text in self.options.items():
+        for name in self.options:
             if name not in known:
                 raise EdgeError(
-                    f"{self.text}: unknown option {name!r}; known here: "
-                    f"{', '.join(known) or 'none'}."
+                    f"{self.name}: unknown option {name!r}; known here: "
+                    f"{', '.join([*known, *SHARED_OPTIONS])}."
                 )
-            try:
-                values[name] = known[name](text)
-            except ValueError as error:
-                raise EdgeError(f"{self.text}: option {name!r} cannot be {text!r}.") from error
-        return values
+        return self.take_options(known)[0]
+
+    def take_options(self, known: Options) -> tuple[dict[str, Any], SourceUri]:
+        """Return what is known, each through its reader, and the URI without it.
+
+        Raises
+        ------
+        EdgeError
+            If a reader refuses its value with ValueError.
+        """
+        values = {}
+        for name, text in self.options.items():
+            if name in known:
+                try:
+                    values[name] = known[name](text)
+                except ValueError as error:
+                    raise EdgeError(f"{self.name}: option {name!r} cannot be {text!r}.") from error
+        others = (part for part in self.query.split("&") if part.partition("=")[0] not in known)
+        return values, replace(self, query="&".join(others))
+
+
+class Region(NamedTuple):
+    """A rectangle of a frame, in pixels."""
+
+    left: int
+    top: int
+    width: int
+    height: int
 
 
 def parse_uri(text: str) -> SourceUri:
     """Take a source's URI apart."""
+    name = redacted(text)
     if os.path.exists(text):
-        return SourceUri(text, "", text, {})
+        return SourceUri(name, "", text, "")
     place, mark, query = text.rpartition("?")
-    if not mark or "=" not in query:  # the question mark of a glob
+    in_pipeline = text.startswith("gst://") and re.search(r"[\s!]", query)
+    if not mark or "=" not in query or in_pipeline:  # or the question mark of a glob
         place, query = text, ""
-    scheme, colon, rest = place.rpartition("://")
-    if scheme == "file":
-        rest = unquote(rest)
-    return SourceUri(
-        text, scheme, rest if colon else place, dict(parse_qsl(query, keep_blank_values=True))
-    )
+    scheme, colon, rest = place.partition("://")
+    if not colon or not scheme.isalnum():
+        scheme, rest = "", place
+    return SourceUri(name, scheme, unquote(rest) if scheme == "file" else rest, query)
+
+
+def redacted(text: str) -> str:
+    """Return a text without the credentials of the URLs and options in it.
+
+    What stands before an @ goes altogether, even where a password holds a slash, a colon or
+    an @ of its own; so does the value of every option whose name speaks of one.
+    """
+    text = _OPTION.sub(_hide, _USER.sub(f"{HIDDEN}@", text))
+    return _ODD_USER.sub(f"{HIDDEN}@", text)
+
+
+def _hide(option: re.Match[str]) -> str:
+    return f"{option[1]}={HIDDEN}" if _SECRET.search(option[1]) else option[0]
 
 
 def positive(text: str) -> float:
     """Read a number above zero."""
     value = float(text)
-    if not 0 < value < float("inf"):
+    if not 0 < value < math.inf:
         raise ValueError(text)
     return value
 
@@ -86,3 +152,32 @@ def size(text: str) -> tuple[int, int]:
     if width < 1 or height < 1:
         raise ValueError(text)
     return height, width
+
+
+def loop(text: str) -> int | None:
+    """Read how often to play a file: once or more, or "forever" (None)."""
+    if text == "forever":
+        return None
+    times = int(text)
+    if times < 1:
+        raise ValueError(text)
+    return times
+
+
+def transport(text: str) -> str:
+    """Read the transport of RTSP."""
+    if text not in ("tcp", "udp"):
+        raise ValueError(text)
+    return text
+
+
+def region(text: str) -> Region:
+    """Read LEFT,TOP,WIDTH,HEIGHT in pixels."""
+    left, top, width, height = map(int, text.split(","))
+    if min(left, top) < 0 or min(width, height) < 1:
+        raise ValueError(text)
+    return Region(left, top, width, height)
+
+
+SHARED_OPTIONS: Options = {"max_fps": positive, "roi": region}
+"""Options that every kind of source has."""

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_sdk.errors import EdgeError
 from edge_sdk.opencv import opencv
+from edge_sdk.runtime.sources.frame_memory import FrameMemory
 from edge_sdk.runtime.sources.source import Source
 
 
 class WebcamSource(Source):
-    """A camera by its number; `size` (height, width) and `fps` are asked of it.
+    """A camera by its number, opened when it is read; `size` (height, width) and `fps` are
+    asked of it.
 
     Raises
     ------
     EdgeError
-        If it gives no frame, at the start or later.
+        While reading, if it gives no frame, at the start or later.
     """
 
     live = True
@@ -26,30 +30,43 @@ class WebcamSource(Source):
     def __init__(
         self, name: str, number: int, size: tuple[int, int] | None = None, fps: float | None = None
     ) -> None:
-        cv2 = opencv("Reading a camera")
-        self._capture = cv2.VideoCapture(number)
-        if size is not None:
-            self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size[0])
-            self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, size[1])
-        if fps is not None:
-            self._capture.set(cv2.CAP_PROP_FPS, fps)
-        self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # the newest frame, not the oldest
-        if not self._capture.read()[0]:
-            self._capture.release()
-            raise EdgeError(
-                f"Camera {name} gives no picture: is it there, free, and yours to read? "
-                "'edge-sdk run ... --source test://street' needs no camera."
-            )
-        promised = self._capture.get(cv2.CAP_PROP_FPS)
-        super().__init__(name, promised if 0 < promised <= 1000 else 30.0)
+        super().__init__(name, fps or 30.0)
+        self._cv2 = opencv("Reading a camera")
+        self._number, self._size, self._fps = number, size, fps
+        self._memory = FrameMemory()
+        self._closed = threading.Event()
 
     def _images(self) -> Iterator[npt.NDArray[np.uint8]]:
-        while True:
-            read, image = self._capture.read()
+        self._closed.clear()
+        capture = self._open()
+        try:
+            read, image = capture.read()
+            if not read:
+                raise EdgeError(
+                    f"Camera {self.name} gives no picture: is it there, free, and yours to read? "
+                    "'edge-sdk run ... --source test://street' needs no camera."
+                )
+            promised = capture.get(self._cv2.CAP_PROP_FPS)
+            self.fps = promised if 0 < promised <= 1000 else self.fps
+            while read and not self._closed.is_set():
+                yield image
+                read, image = capture.read(self._memory.take(image.shape))
             if not read:
                 raise EdgeError(f"Camera {self.name} gives no more pictures: was it unplugged?")
-            yield image
+        finally:
+            capture.release()
+
+    def _open(self) -> Any:
+        cv2 = self._cv2
+        capture = cv2.VideoCapture(self._number)
+        if self._size is not None:
+            capture.set(cv2.CAP_PROP_FRAME_HEIGHT, self._size[0])
+            capture.set(cv2.CAP_PROP_FRAME_WIDTH, self._size[1])
+        if self._fps is not None:
+            capture.set(cv2.CAP_PROP_FPS, self._fps)
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # the newest frame, not the oldest
+        return capture
 
     def close(self) -> None:
-        """Give the camera back."""
-        self._capture.release()
+        """Give the camera back, after the picture that is being read."""
+        self._closed.set()

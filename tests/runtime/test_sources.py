@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -85,9 +86,9 @@ class FakeCamera:
     def get(self, key: int) -> float:
         return float(self.asked.get(key, 0))
 
-    def read(self) -> tuple[bool, Any]:
+    def read(self, image: Any = None) -> tuple[bool, Any]:
         self.left -= 1
-        return self.left >= 0, np.zeros((48, 64, 3), np.uint8)
+        return self.left >= 0, np.zeros((48, 64, 3), np.uint8) if image is None else image
 
     def release(self) -> None:
         self.released = True
@@ -102,16 +103,16 @@ def test_webcam_is_asked_for_its_options_and_missed_when_gone(
         cv2, "VideoCapture", lambda number: cameras.append(FakeCamera(number)) or cameras[-1]
     )
     frames = []
-    with (
-        pytest.raises(EdgeError, match="gives no more pictures"),
-        open_source(uri) as source,
-    ):
-        frames.extend(source)
-    assert cameras[0].number == 2
+    with open_source(uri) as source:
+        for _ in range(2):  # unplugged, and plugged in again
+            with pytest.raises(EdgeError, match="gives no more pictures"):
+                frames.extend(source)
+    assert [frame.index for frame in frames] == list(range(8))
+    assert [camera.number for camera in cameras] == [2, 2]
     assert cameras[0].asked[cv2.CAP_PROP_FRAME_WIDTH] == 64
     assert cameras[0].asked[cv2.CAP_PROP_FRAME_HEIGHT] == 48
     assert (source.live, source.fps) == (True, 15)
-    assert cameras[0].released
+    assert all(camera.released for camera in cameras)
 
 
 def test_webcam_timestamps_are_the_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,6 +132,9 @@ def test_grammar(tmp_path: Path) -> None:
         ("rtsp://h/s?a=1", "rtsp", "h/s", {"a": "1"}),
         ("img?.png", "", "img?.png", {}),
         ("file:///a%20b.mp4", "file", "/a b.mp4", {}),
+        ("http://h/p?to=http://x/y", "http", "h/p", {"to": "http://x/y"}),
+        ("gst://a ! b x=?y=1", "gst", "a ! b x=", {"y": "1"}),
+        ("gst://a b=?c=1 ! d", "gst", "a b=?c=1 ! d", {}),
         (str(odd), "", str(odd), {}),
     ):
         parts = parse_uri(text)
@@ -144,14 +148,20 @@ def test_grammar(tmp_path: Path) -> None:
         ("x" * 5000, "no source at"),
         ("", "no source at"),
         ("*.nothing", "holds no picture"),
-        ("rtsp://camera/stream", "rtsp:// are not supported"),
+        ("ftp://camera/stream", "ftp:// are not supported"),
+        ("rtsp://camera/stream?transport=smoke", "option 'transport' cannot be 'smoke'"),
+        ("rtsp://camera/stream?latency=-1", "option 'latency' cannot be '-1'"),
+        ("http://camera/stream?timeout=x", "option 'timeout' cannot be 'x'"),
+        ("http://camera/stream?max_fps=0", "option 'max_fps' cannot be '0'"),
+        ("test://street?roi=1,2,3", "option 'roi' cannot be '1,2,3'"),
+        ("test://street?roi=1,2,0,3", "option 'roi' cannot be '1,2,0,3'"),
+        ("csi://front", "is csi://NUMBER"),
         ("test://moon", "not a test camera"),
         ("test://street?size=big", "WIDTHxHEIGHT"),
         ("0?size=64", "option 'size' cannot be '64'"),
         ("0?size=0x64", "option 'size' cannot be '0x64'"),
         ("0?fps=nan", "option 'fps' cannot be 'nan'"),
-        ("0?zoom=2", "unknown option 'zoom'; known here: size, fps"),
-        ("99", "Camera 99 gives no picture"),
+        ("0?zoom=2", "unknown option 'zoom'; known here: size, fps, max_fps, roi"),
     ],
 )
 def test_bad_uris_are_named(uri: str, message: str) -> None:
@@ -171,5 +181,32 @@ def test_unreadable_files_are_named(video: Path, tmp_path: Path) -> None:
     picture.write_bytes(b"not a picture")
     with open_source(picture) as source, pytest.raises(EdgeError, match="not an image"):
         list(source)
-    with pytest.raises(EdgeError, match="unknown option 'loop'"):
-        open_source(f"{video}?loop=1")
+    with pytest.raises(EdgeError, match="option 'loop' cannot be '0'"):
+        open_source(f"{video}?loop=0")
+
+
+def test_absent_webcam_is_named() -> None:
+    with open_source("99") as source, pytest.raises(EdgeError, match="Camera 99 gives no picture"):
+        list(source)
+
+
+def test_files_are_played_again(video: Path, pictures: Path) -> None:
+    with open_source(f"{video}?loop=2&fps=4") as source:
+        frames = list(source)
+    assert [frame.index for frame in frames] == list(range(24))
+    assert [round(frame.image.mean(), -1) for frame in frames] == 2 * [20 * i for i in range(12)]
+    assert (source.fps, source.frames, frames[5].timestamp) == (4, 24, 1.25)
+    with open_source(f"{pictures}?loop=3") as source:
+        assert len(list(source)) == 9
+    for uri in (video, pictures):
+        with open_source(f"{uri}?loop=forever") as source:
+            assert source.frames is None
+            assert len(list(islice(source, 50))) == 50
+
+
+def test_options_of_every_source(video: Path) -> None:
+    for uri in (f"{video}?", "test://street?size=64x64&"):
+        with open_source(f"{uri}max_fps=2.5&roi=1,2,30,40") as source:
+            assert source.max_fps == 2.5
+            assert source.region == (1, 2, 30, 40)
+            assert next(iter(source)).index == 0

@@ -1,0 +1,157 @@
+"""Network cameras (RTSP, MJPEG over HTTP, HLS), through PyAV."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_sdk.errors import EdgeError, MissingExtra
+from edge_sdk.runtime.sources.source import Source
+
+TIMEOUT = 5.0
+"""Seconds without a frame after which a camera counts as lost."""
+
+PROBE = 1_000_000
+"""Microseconds of a stream to look at before its first frame, at most."""
+
+BEHIND = 1.0
+"""Seconds that a paced stream may be late before its clock is set anew."""
+
+
+class NetworkSource(Source):
+    """A camera behind a URL, connected when it is read.
+
+    What the decoder had to make up is never given away: after a lost or damaged packet nothing
+    comes until the next key frame. A recording (its length is known) ends; a camera that stops
+    sending is lost. Streams that come in bursts (HLS) are played at their own pace.
+
+    Parameters
+    ----------
+    name : for people, without credentials.
+    url : with them.
+    transport : "tcp" or "udp", of RTSP.
+    latency : milliseconds to wait for packets out of order, of RTSP over UDP.
+    timeout : seconds without data after which the camera counts as lost.
+
+    Raises
+    ------
+    MissingExtra
+        If PyAV is not installed.
+    EdgeError
+        While reading, if the camera cannot be reached, refuses, or is lost.
+    """
+
+    live = True
+
+    def __init__(
+        self, name: str, url: str, *, transport: str = "tcp", latency: float | None = None,
+        timeout: float = TIMEOUT,
+    ) -> None:  # fmt: skip
+        super().__init__(name, 30.0)
+        self._av = _pyav()
+        self._url = url
+        self._timeout = timeout
+        self._closed = threading.Event()
+        self._options = {"analyzeduration": str(PROBE)}
+        if url.startswith("rtsp"):
+            self._options["rtsp_transport"] = transport
+            if latency is not None:
+                self._options["max_delay"] = str(round(latency * 1000))
+
+    def _images(self) -> Iterator[npt.NDArray[np.uint8]]:
+        self._closed.clear()
+        container = self._connect()
+        try:
+            stream = self._prepare(container)
+            frames = self._frames(container, stream)
+            if container.format.name == "hls" or container.duration is not None:
+                frames = self._paced(frames)
+            frame = None
+            for frame in frames:
+                yield frame.to_ndarray(format="bgr24")
+            if (frame is None or container.duration is None) and not self._closed.is_set():
+                raise EdgeError(f"{self.name} has stopped sending.")
+        finally:
+            container.close()
+
+    def _connect(self) -> Any:
+        # Raised outside the handlers: the library's own errors hold the URL with its password.
+        reason = ""
+        try:
+            return self._av.open(self._url, options=self._options, timeout=self._timeout)
+        except (self._av.FFmpegError, ValueError) as error:
+            reason = self._reason(error)
+        raise EdgeError(f"{self.name} cannot be opened: {reason}.")
+
+    def _reason(self, error: Exception) -> str:
+        if isinstance(error, self._av.ExitError):
+            return f"nothing came for {self._timeout:g} s"
+        words = getattr(error, "strerror", None) or type(error).__name__
+        return str(words[:1].lower() + words[1:])
+
+    def _prepare(self, container: Any) -> Any:
+        if not container.streams.video:
+            raise EdgeError(f"{self.name} has no video.")
+        stream = container.streams.video[0]
+        rate = float(stream.average_rate or stream.guessed_rate or 0)
+        self.fps = rate if 0 < rate <= 1000 else 30.0
+        stream.codec_context.options = {"err_detect": "explode"}
+        return stream
+
+    def _frames(self, container: Any, stream: Any) -> Iterator[Any]:
+        """Yield whole frames only: none before the first key frame, none after damage."""
+        whole, reason = False, ""
+        try:
+            for packet in container.demux(stream):
+                if self._closed.is_set():
+                    return
+                frames, good = self._decode(packet)
+                for frame in frames:
+                    whole = not frame.is_corrupt and (whole or frame.key_frame)
+                    if whole:
+                        yield frame
+                    else:
+                        self.damaged += 1
+                if not good:
+                    self.damaged += 1
+                    whole = False
+        except self._av.FFmpegError as error:
+            reason = self._reason(error)
+        if reason:
+            raise EdgeError(f"{self.name} is lost: {reason}.")
+
+    def _decode(self, packet: Any) -> tuple[list[Any], bool]:
+        """Return the frames of a packet, and whether it was undamaged."""
+        try:
+            return packet.decode(), not packet.is_corrupt
+        except self._av.InvalidDataError:
+            return [], False
+
+    def _paced(self, frames: Iterator[Any]) -> Iterator[Any]:
+        """Hold each frame back until its time has come."""
+        origin: float | None = None
+        for frame in frames:
+            if frame.time is not None:
+                now = perf_counter()
+                if origin is None or now - origin - frame.time > BEHIND:
+                    origin = now - frame.time
+                if self._closed.wait(max(0.0, origin + frame.time - now)):
+                    return
+            yield frame
+
+    def close(self) -> None:
+        """Hang up, at the next packet."""
+        self._closed.set()
+
+
+def _pyav() -> Any:
+    try:
+        import av
+    except ImportError as error:
+        raise MissingExtra("av", "camera", "A network camera") from error
+    return av
