@@ -24,6 +24,8 @@ EXTRAS = {
     "camera": [*OPENCV, "av>=13"],
     "openvino": ["openvino>=2024.6"],
     "onnxruntime": ["onnxruntime>=1.20"],
+    "tensorrt": ["onnx>=1.17", "tensorrt>=10.3"],
+    "tensorrt-rtx": ["onnx>=1.17", "tensorrt-rtx>=1.4"],
     "supervision": ["supervision>=0.22"],
     "convert": CONVERT,
     "train": [*CONVERT, "torch>=2.6", "safetensors>=0.4", "onnxscript>=0.1"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from tiny import write_tiny_bundle, write_tiny_model
@@ -28,3 +29,11 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
     """A bundle of `tiny_model` for both CPU targets; copy it before changing it."""
     return write_tiny_bundle(tmp_path_factory.mktemp("tiny") / "tiny.edge", tiny_model)
+
+
+@pytest.fixture(scope="session")
+def trt() -> ModuleType:
+    """TensorRT-RTX, which parses and builds without a GPU."""
+    reason = "needs the package tensorrt-rtx: pip install 'edge-sdk[tensorrt-rtx]'"
+    module: ModuleType = pytest.importorskip("tensorrt_rtx", reason=reason)
+    return module

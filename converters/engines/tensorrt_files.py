@@ -1,0 +1,147 @@
+"""What a build for TensorRT leaves in a folder.
+
+    lowered.onnx     the typed graph: all that a device needs
+    NAME.engine      the engine; the name says for which GPU and library, and depends on the graph
+    lint.txt         what the linter found in the network as parsed
+    build.log        what the library said, word by word
+
+The folder for a device elsewhere has COMMANDS.txt in place of the last three.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from types import ModuleType
+
+import onnx
+
+from edge_sdk.converters.engines.tensorrt_builder import BuildOptions, ParsedNetwork, build, parse
+from edge_sdk.converters.lowering.tensorrt import LAYERS_KEY
+from edge_sdk.converters.model_file import metadata
+from edge_sdk.converters.parsed_network import view
+from edge_sdk.converters.plan_linter import Lint, lint
+from edge_sdk.errors import EdgeError
+from edge_sdk.progress import Progress, silent
+
+GRAPH = "lowered.onnx"
+
+_COMMANDS = """\
+On the device, in this folder, with TensorRT 10.3 or newer:
+
+    edge-sdk compile {graph} --target tensorrt
+
+or without edge-sdk (from TensorRT 11 on, --stronglyTyped says nothing new):
+
+    trtexec --onnx={graph} --stronglyTyped --saveEngine=detector.engine {shapes}\\
+        --profilingVerbosity=detailed --exportLayerInfo=layers.json --timingCacheFile=timing.cache
+
+Whether INT8 is faster than float16 there is not known yet: nothing was timed. `edge-sdk lint
+{graph} --engine layers.json` says which layers TensorRT did not run as planned.
+"""
+
+
+def write_files(
+    trt: ModuleType,
+    lowered: onnx.ModelProto,
+    folder: Path,
+    device: str,
+    capability: str = "",
+    options: BuildOptions | None = None,
+    progress: Progress = silent,
+) -> Path:
+    """Build the engine of a lowered graph, write all files, and return the engine.
+
+    Parameters
+    ----------
+    trt : TensorRT or TensorRT-RTX.
+    lowered : of the lowering for TensorRT.
+    folder : an existing folder.
+    device : what the engine runs on, for its name: "sm75", or the name of the GPU.
+    capability : the compute capability to build for; "" builds for this machine's GPU.
+    options : how to build.
+    progress : see `build`.
+
+    Raises
+    ------
+    EdgeError
+        If the library refuses the graph, the network is not what the plan says, or the build
+        fails.
+    """
+    options = options or BuildOptions()
+    graph = lowered.SerializeToString(deterministic=True)
+    (folder / GRAPH).write_bytes(graph)
+    planned = planned_layers(lowered)
+    parsed = parse(trt, graph)
+    try:
+        found = require(lint(view(trt, parsed.network), planned, capability))
+        (folder / "lint.txt").write_text(found.text(), encoding="utf-8")
+        plan = build(parsed, options, capability, planned, progress)
+    finally:
+        (folder / "build.log").write_text("\n".join(parsed.log.lines) + "\n", encoding="utf-8")
+    engine = folder / engine_name(graph, parsed, device, options)
+    engine.write_bytes(plan)
+    return engine
+
+
+def write_remote(lowered: onnx.ModelProto, folder: Path, max_batch: int = 8) -> Path:
+    """Write the graph and the commands that build it on a device, and return the graph."""
+    onnx.save(lowered, folder / GRAPH)
+    text = _COMMANDS.format(graph=GRAPH, shapes=_shapes(lowered, max_batch))
+    (folder / "COMMANDS.txt").write_text(text, encoding="utf-8")
+    return folder / GRAPH
+
+
+def planned_layers(lowered: onnx.ModelProto) -> frozenset[str]:
+    """Return the layers that a lowered graph is to run in INT8.
+
+    Raises
+    ------
+    EdgeError
+        If the graph does not say.
+    """
+    text = metadata(lowered).get(LAYERS_KEY)
+    if text is None:
+        raise EdgeError(
+            "The graph does not say which of its layers are to run in INT8: take the lowered.onnx "
+            "of a bundle that was built for TensorRT."
+        )
+    return frozenset(json.loads(text))
+
+
+def require(found: Lint) -> Lint:
+    """Return what the linter found.
+
+    Raises
+    ------
+    EdgeError
+        If there is a fault.
+    """
+    excess = found.excess()
+    if excess:
+        first = next(finding for finding in found.findings if finding.rule in excess)
+        raise EdgeError(
+            f"The network is not what the plan says: {first.layer}: {first.text} "
+            f"({first.rule}; {sum(found.counts()[rule] for rule in excess)} faults in all)."
+        )
+    return found
+
+
+def engine_name(graph: bytes, parsed: ParsedNetwork, device: str, options: BuildOptions) -> str:
+    """Return a file name that is the same for the same graph, device, library and options."""
+    trt = parsed.trt
+    library = f"{trt.__name__.replace('_', '-')}-{trt.__version__}"
+    digest = hashlib.sha256(graph + repr((device, library, options)).encode()).hexdigest()
+    return f"{device}_{library}_{digest[:12]}.engine"
+
+
+def _shapes(lowered: onnx.ModelProto, max_batch: int) -> str:
+    """Return trtexec's arguments for an open batch size."""
+    image = lowered.graph.input[0]
+    dims = image.type.tensor_type.shape.dim
+    if dims[0].HasField("dim_value"):
+        return ""
+    rest = "x".join(str(dim.dim_value) for dim in dims[1:])
+    ranges = {"min": 1, "opt": 1, "max": max_batch}
+    return "".join(f"--{end}Shapes={image.name}:{n}x{rest} " for end, n in ranges.items())
