@@ -15,6 +15,8 @@ from edge_sdk.cli.options import Size
 from edge_sdk.errors import EdgeError
 
 SCRATCH = "scratch"
+MANY = 0.1
+"""Small objects, as a part of all, that are worth a remark."""
 
 
 def finetune(
@@ -72,6 +74,7 @@ def finetune(
         f"YOLO-NAS-{model.upper()}, input {height}x{width}, {recipe.steps} steps of {batch} images "
         f"on {'the GPU' if gpu else f'{torch.get_num_threads()} CPU threads'}"
     )
+    _say_if_small(data, recipe.input_size)
     workers = max(1, (os.cpu_count() or 1) // 2) if gpu else 1
     with progress_bar() as progress:
         trained = train(recipe, output, workers=workers, progress=progress, report=_print_row)
@@ -113,6 +116,19 @@ def _check(data: list[str]) -> None:
             with progress_bar() as progress:
                 report = check_dataset(source, progress)
             show(report)
+
+
+def _say_if_small(data: list[str], input_size: tuple[int, int]) -> None:
+    from edge_sdk.datasets import open_dataset
+    from edge_sdk.training.finetuning import SMALL, share_of_small
+
+    share = share_of_small([open_dataset(source, "train") for source in data], input_size)
+    if share > MANY:
+        console.print(
+            f"Note: {share:.0%} of the objects are less than {SMALL} pixels high or wide at this "
+            "input size, and hard to find: a larger --size helps.",
+            soft_wrap=True,
+        )
 
 
 def _print_row(row: dict[str, Any]) -> None:

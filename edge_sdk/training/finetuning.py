@@ -21,6 +21,9 @@ LONGEST = 416
 """Pixels of the input's longer side, if no size is given."""
 
 WARMUP_EPOCHS = 3
+SMALL = 8
+"""Pixels of the input: sides of a cell of the finest map, below which boxes are hard to find."""
+
 VALIDATIONS = 30
 """At most, over a whole training."""
 
@@ -91,9 +94,23 @@ def fitting_size(splits: Sequence[Dataset], longest: int = LONGEST) -> tuple[int
     The median shape decides. Frames of the test camera have no say; without images the input is
     as high as it is wide.
     """
-    files = (sample.path for split in splits for sample in split.images
-             if isinstance(sample, FileSample))  # fmt: skip
-    ratios = [height / width for height, width in map(image_size, files)]
+    ratios = [
+        height / width for height, width in (image_size(file.path) for file in _files(splits))
+    ]
     ratio = float(np.median(ratios)) if ratios else 1.0
     height, width = (longest, longest / ratio) if ratio > 1 else (longest * ratio, longest)
     return max(32, math.ceil(height / 32) * 32), max(32, math.ceil(width / 32) * 32)
+
+
+def share_of_small(splits: Sequence[Dataset], input_size: tuple[int, int]) -> float:
+    """Return which part (0..1) of the objects has a side below 8 pixels in the network's input."""
+    sides = []
+    for file in _files(splits):
+        height, width = image_size(file.path)
+        scale = min(input_size[0] / height, input_size[1] / width)
+        sides += (scale * (file.boxes[:, 2:] - file.boxes[:, :2]).min(axis=1)).tolist()
+    return float(np.mean(np.array(sides) < SMALL)) if sides else 0.0
+
+
+def _files(splits: Sequence[Dataset]) -> list[FileSample]:
+    return [item for split in splits for item in split.images if isinstance(item, FileSample)]

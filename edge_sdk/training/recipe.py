@@ -59,6 +59,11 @@ class Recipe:
                 f"The input size {height}x{width} cannot be used: height and width must be "
                 "multiples of 32."
             )
+        if self.batch * (height // 32) * (width // 32) == 1:
+            raise EdgeError(
+                "One image of 32x32 leaves batch normalization a single value: take a larger "
+                "batch or input."
+            )
         for name in ("steps", "batch", "warmup", "validations", "validation_images"):
             self._check_positive(name)
         if self.patience is not None:

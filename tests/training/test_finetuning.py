@@ -9,7 +9,7 @@ import pytest
 from edge_sdk.datasets import Dataset, Labels
 from edge_sdk.datasets.sample import FileSample
 from edge_sdk.errors import EdgeError
-from edge_sdk.training.finetuning import finetuning, fitting_size, foundation
+from edge_sdk.training.finetuning import finetuning, fitting_size, foundation, share_of_small
 
 
 def split(folder: Path, *sizes: tuple[int, int]) -> Dataset:
@@ -47,6 +47,14 @@ def test_the_input_has_the_shape_of_most_images(
     tmp_path: Path, sizes: list[tuple[int, int]], expected: tuple[int, int]
 ) -> None:
     assert fitting_size([split(tmp_path, *sizes)]) == expected
+
+
+def test_small_objects_are_counted_at_the_input_size(tmp_path: Path) -> None:
+    (sample,) = split(tmp_path, (200, 400)).images
+    boxes = [[0, 0, 40, 17], [0, 0, 40, 15], [0, 0, 15, 40], [0, 0, 100, 100]]
+    labelled = FileSample(sample.path, Labels.of(boxes, [0] * 4))
+    assert share_of_small([Dataset(("a",), [labelled], "here", "train")], (160, 200)) == 0.5
+    assert share_of_small([split(tmp_path, (20, 20))], (64, 64)) == 0
 
 
 def test_senseless_numbers_are_refused(toys: Path) -> None:

@@ -215,6 +215,8 @@ def test_bfloat16_trains_too(recipe: Recipe, tmp_path: Path, block: str) -> None
     [
         ({"input_size": (100, 96)}, "multiples of 32"),
         ({"steps": 0}, "steps must be at least 1"),
+        ({"batch": 1, "input_size": (32, 32)}, "batch normalization a single value"),
+        ({"patience": 0}, "patience must be at least 1"),
         ({"lr": 0.0}, "learning rate must be above 0"),
         ({"lr": float("nan")}, "learning rate must be above 0"),
     ],
