@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edge_sdk.converters.convert import convert
     from edge_sdk.deployment import build, deploy, plan
     from edge_sdk.runtime import Detector, stream
+    from edge_sdk.runtime.selftest import selftest
 
 _HOMES = {
     "convert": "edge_sdk.converters.convert",
@@ -25,12 +26,13 @@ _HOMES = {
     "build": "edge_sdk.deployment",
     "deploy": "edge_sdk.deployment",
     "Detector": "edge_sdk.runtime",
+    "selftest": "edge_sdk.runtime.selftest",
     "stream": "edge_sdk.runtime",
 }
 
 __all__ = [
     "Detection", "Detections", "Detector", "EdgeError",
-    "build", "calibrate", "convert", "deploy", "plan", "stream",
+    "build", "calibrate", "convert", "deploy", "plan", "selftest", "stream",
 ]  # fmt: skip
 __version__ = "0.1.0"
 

@@ -1,0 +1,67 @@
+"""edge-sdk selftest: is the engine right on this device?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edge_sdk.cli.console import console, print_json
+from edge_sdk.cli.tables import table
+
+
+def selftest(
+    bundle: Annotated[Path, typer.Argument(help="A bundle NAME.edge.")],
+    target: Annotated[
+        str | None, typer.Option(help="The engine to ask; by default the best one that runs here.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(help="Of one inference.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Run the bundle's stored frames, and compare what is seen; exit status 1 if it failed.
+
+    The result is compared with the float network's, and with what this engine saw where it was
+    built.
+    """
+    from edge_sdk.runtime.selftest import selftest as run
+
+    result = run(bundle, target=target, threads=threads)
+    if json:
+        print_json({"bundle": str(bundle), **result.to_dict()})
+    else:
+        _show(str(bundle), result.to_dict())
+    if not result.passed:
+        raise typer.Exit(1)
+
+
+def _show(bundle: str, result: dict[str, Any]) -> None:
+    rows = [
+        _row(name, result[key])
+        for name, key in (("float", "against_float"), ("where it was built", "against_build"))
+        if result[key]
+    ]
+    console.print(table(rows, title=f"{result['frames']} frames ({result['target']}), against"))
+    for problem in result["problems"]:
+        console.print(problem, style="red", markup=False)
+    if not result["recognized"]:
+        console.print(
+            "The network recognizes too little on the frames: its best guesses are compared, which "
+            "says less. Build with --show-images DIR, a folder of its own kind of images.",
+            style="yellow",
+        )
+    verdict = "passed" if result["passed"] else "FAILED"
+    console.print(f"{bundle}: selftest {verdict}.", markup=False, soft_wrap=True)
+
+
+def _row(name: str, values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "detections": name,
+        "objects": values["objects"],
+        "missed": values["missed"],
+        "added": values["added"],
+        "largest score shift": values["score_shift"],
+        "largest box shift (pixels)": values["box_shift"],
+        "mean shift of log odds": values["log_odds"],
+        "mAP50-95 drop (points)": 100 * values["map_drop"],
+    }
