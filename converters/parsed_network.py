@@ -85,25 +85,24 @@ def view(trt: ModuleType, network: Any) -> NetworkView:
     )
 
 
-def _layer(trt: ModuleType, layer: Any) -> ParsedLayer:
-    name, kind = layer.name, layer.type.name
-    inputs = [layer.get_input(number) for number in range(layer.num_inputs)]
-    outputs = [layer.get_output(number) for number in range(layer.num_outputs)]
+def _layer(trt: ModuleType, native: Any) -> ParsedLayer:
+    name, kind = native.name, native.type.name
+    inputs = [native.get_input(number) for number in range(native.num_inputs)]
+    outputs = [native.get_output(number) for number in range(native.num_outputs)]
     axis, operation, groups = None, "", 1
-    # The library hands out the common base class; what a kind has of its own is behind its class.
     if kind in ("QUANTIZE", "DEQUANTIZE"):
-        layer.__class__ = trt.IQuantizeLayer if kind == "QUANTIZE" else trt.IDequantizeLayer
-        axis = int(layer.axis)
+        scaling = _as(trt.IQuantizeLayer if kind == "QUANTIZE" else trt.IDequantizeLayer, native)
+        axis = int(scaling.axis)
     elif kind == "ELEMENTWISE":
-        layer.__class__ = trt.IElementWiseLayer
-        operation = layer.op.name
+        elementwise = _as(trt.IElementWiseLayer, native)
+        operation = elementwise.op.name
     elif kind == "POOLING":
-        layer.__class__ = trt.IPoolingLayer
-        operation = layer.type.name
+        pooling = _as(trt.IPoolingLayer, native)
+        operation = pooling.type.name
     elif kind in ("CONVOLUTION", "DECONVOLUTION"):
-        wide = kind == "CONVOLUTION"
-        layer.__class__ = trt.IConvolutionLayer if wide else trt.IDeconvolutionLayer
-        groups = int(layer.num_groups)
+        wide = trt.IConvolutionLayer if kind == "CONVOLUTION" else trt.IDeconvolutionLayer
+        convolution = _as(wide, native)
+        groups = int(convolution.num_groups)
     return ParsedLayer(
         name,
         kind,
@@ -117,3 +116,9 @@ def _layer(trt: ModuleType, layer: Any) -> ParsedLayer:
 
 def _tensor(tensor: Any) -> ParsedTensor:
     return ParsedTensor(tensor.name, tensor.dtype.name, tuple(tensor.shape))
+
+
+def _as(kind: Any, native: Any) -> Any:
+    """Return a layer as what it is: the library hands out the class that all layers share."""
+    native.__class__ = kind
+    return native

@@ -289,9 +289,9 @@ def _monitor(trt: ModuleType, progress: Progress) -> Any:
 def _parser_error(parser: Any) -> str:
     if not parser.num_errors:
         return "it says no reason"
-    error = parser.get_error(0)
-    where = error.node_name() if hasattr(error, "node_name") else ""
-    return f"{where + ': ' if where else ''}{' '.join(error.desc().split())[:300]}"
+    problem = parser.get_error(0)
+    where = problem.node_name()
+    return f"{where + ': ' if where else ''}{' '.join(problem.desc().split())[:300]}"
 
 
 def _failure(log: BuildLog, int8_layers: Collection[str]) -> EdgeError:
