@@ -27,3 +27,22 @@ def test_bad_input_is_one_sentence(tmp_path: Path) -> None:
         assert named in done.stderr
         assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_says_what_is_in_a_data_set(tmp_path: Path) -> None:
+    run("test://street?size=128x96&seed=1", "-o", tmp_path / "set", "--frames", "2")
+    yaml = (tmp_path / "set" / "data.yaml").read_text()
+    done = run(tmp_path / "set")
+    assert done.returncode == 2
+    assert "no split 'train'" in done.stderr
+    (tmp_path / "set" / "data.yaml").write_text(f"train: images/val\n{yaml}")
+    done = run(tmp_path / "set")
+    assert done.returncode == 0, done.stderr
+    assert "images" in done.stderr
+    assert "Warning: val: 2 of 2 images are also in train" in done.stderr
+
+
+def test_frames_need_a_folder() -> None:
+    done = run("test://street")
+    assert done.returncode == 2
+    assert "Give the folder to write test://street to: -o DIR." in done.stderr
