@@ -10,6 +10,12 @@ import typer
 from edge_sdk.cli.console import console, print_json
 from edge_sdk.cli.tables import table
 
+_ROWS = {
+    "objects": "objects", "missed": "missed", "added": "added",
+    "score_shift": "largest score shift", "box_shift": "largest box shift, pixels",
+    "log_odds": "mean shift of log odds", "map_drop": "drop of mAP50-95, 0..1",
+}  # fmt: skip
+
 
 def selftest(
     bundle: Annotated[Path, typer.Argument(help="A bundle NAME.edge.")],
@@ -36,32 +42,20 @@ def selftest(
 
 
 def _show(bundle: str, result: dict[str, Any]) -> None:
+    against = {"float": result["against_float"], "where built": result["against_build"]}
     rows = [
-        _row(name, result[key])
-        for name, key in (("float", "against_float"), ("where it was built", "against_build"))
-        if result[key]
+        {"": words, **{name: values and values[key] for name, values in against.items()}}
+        for key, words in _ROWS.items()
     ]
     console.print(table(rows, title=f"{result['frames']} frames ({result['target']}), against"))
     for problem in result["problems"]:
-        console.print(problem, style="red", markup=False)
+        console.print(problem, style="red", markup=False, soft_wrap=True)
     if not result["recognized"]:
         console.print(
             "The network recognizes too little on the frames: its best guesses are compared, which "
             "says less. Build with --show-images DIR, a folder of its own kind of images.",
             style="yellow",
+            soft_wrap=True,
         )
     verdict = "passed" if result["passed"] else "FAILED"
     console.print(f"{bundle}: selftest {verdict}.", markup=False, soft_wrap=True)
-
-
-def _row(name: str, values: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "detections": name,
-        "objects": values["objects"],
-        "missed": values["missed"],
-        "added": values["added"],
-        "largest score shift": values["score_shift"],
-        "largest box shift (pixels)": values["box_shift"],
-        "mean shift of log odds": values["log_odds"],
-        "mAP50-95 drop (points)": 100 * values["map_drop"],
-    }
