@@ -16,6 +16,7 @@ Notes cost time, and a threshold for each can be given:
     channels       channels that do not fill the tiles of the tensor cores, 32 wide: the rest
                    is computed in vain
     wide           a convolution in float32
+    reformat       a kernel that only rearranges values (known of engines only)
 
 An integer layer is a convolution, transposed or not, whose two inputs come from a
 DequantizeLinear. A pair is made use of if an integer layer reads it, directly or over layers
@@ -31,7 +32,7 @@ from dataclasses import dataclass
 from edge_sdk.converters.parsed_network import NetworkView, ParsedLayer, ParsedTensor
 
 FAULTS = ("plan", "unplanned", "axis", "stranded", "float32")
-NOTES = ("float_output", "conversion", "channels", "wide")
+NOTES = ("float_output", "conversion", "channels", "wide", "reformat")
 TILE = 32
 
 _WEIGHTED = ("CONVOLUTION", "DECONVOLUTION")

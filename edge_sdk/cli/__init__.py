@@ -10,7 +10,7 @@ from edge_sdk.errors import EdgeError, MissingExtra
 
 COMMANDS = (
     "convert", "calibrate", "plan", "build", "deploy", "run", "bench", "eval", "compare",
-    "inspect", "doctor", "selftest", "dataset", "train", "finetune",
+    "inspect", "doctor", "selftest", "dataset", "train", "finetune", "compile", "lint",
 )  # fmt: skip
 
 
