@@ -55,6 +55,11 @@ class Detections:
         keep = self.scores >= score
         return Detections(self.boxes[keep], self.scores[keep], self.class_ids[keep], self.names)
 
+    def shifted(self, right: float, down: float) -> Detections:
+        """Return the detections moved by so many pixels."""
+        move = np.array([right, down, right, down], np.float32)
+        return Detections(self.boxes + move, self.scores, self.class_ids, self.names)
+
     def to_dicts(self) -> list[dict[str, Any]]:
         """Return plain values, ready for JSON."""
         return [

@@ -8,24 +8,28 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from edge_sdk.runtime.backends import open_engine
     from edge_sdk.runtime.detector import Detector, StageTimes
-    from edge_sdk.runtime.pipeline import Pipeline, Result, stream
+    from edge_sdk.runtime.pipeline import Pipeline
+    from edge_sdk.runtime.result import Result
     from edge_sdk.runtime.sinks import open_sink
     from edge_sdk.runtime.sources import Frame, open_source
+    from edge_sdk.runtime.streaming import stream
+    from edge_sdk.runtime.summary import Summary
 
 _HOMES = {
     "Detector": "edge_sdk.runtime.detector",
     "Frame": "edge_sdk.runtime.sources",
     "Pipeline": "edge_sdk.runtime.pipeline",
-    "Result": "edge_sdk.runtime.pipeline",
+    "Result": "edge_sdk.runtime.result",
     "StageTimes": "edge_sdk.runtime.detector",
     "open_engine": "edge_sdk.runtime.backends",
     "open_sink": "edge_sdk.runtime.sinks",
     "open_source": "edge_sdk.runtime.sources",
-    "stream": "edge_sdk.runtime.pipeline",
+    "Summary": "edge_sdk.runtime.summary",
+    "stream": "edge_sdk.runtime.streaming",
 }
 
 __all__ = [
-    "Detector", "Frame", "Pipeline", "Result", "StageTimes",
+    "Detector", "Frame", "Pipeline", "Result", "StageTimes", "Summary",
     "open_engine", "open_sink", "open_source", "stream",
 ]  # fmt: skip
 

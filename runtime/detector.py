@@ -53,6 +53,8 @@ class Detector:
     multi_label : let one anchor report several classes.
     max_candidates, max_detections : the most boxes before and after suppression. What is None
         of these six is taken from the bundle's manifest, or is `edge_sdk.suppression.RUNNING`.
+    parallel : inferences that are to run at the same time, each with `threads`. Two of one
+        thread give more frames a second than one of two, each a little later.
 
     Raises
     ------
@@ -72,7 +74,7 @@ class Detector:
         self, path: Path | str, *, target: str | None = None, threads: int | None = None,
         score: float | None = None, iou: float | None = None, class_agnostic: bool | None = None,
         multi_label: bool | None = None, max_candidates: int | None = None,
-        max_detections: int | None = None,
+        max_detections: int | None = None, parallel: int = 1,
     ) -> None:  # fmt: skip
         asked = {
             "score": score, "iou": iou, "class_agnostic": class_agnostic,
@@ -81,13 +83,15 @@ class Detector:
         }  # fmt: skip
         settings = {name: value for name, value in asked.items() if value is not None}
         if Path(path).suffix == ".onnx":
-            engine = open_engine(path, target or preferred_target(), threads=threads)
+            engine = open_engine(path, target or preferred_target(), None, threads, parallel)
             self._set_up(engine, engine.spec, settings)
             return
         bundle = Bundle.open(path)
         try:
             target = target or preferred_target(bundle.targets)
-            engine = open_engine(bundle.engine_file(target), target, bundle.head_spec, threads)
+            engine = open_engine(
+                bundle.engine_file(target), target, bundle.head_spec, threads, parallel
+            )
             settings = {**bundle.manifest.get("suppression", {}), **settings}
             self._set_up(engine, engine.spec, settings, bundle)
         except BaseException:
@@ -130,6 +134,11 @@ class Detector:
     def target(self) -> str:
         """The target whose engine runs."""
         return self.engine.target
+
+    @property
+    def parallel(self) -> int:
+        """Inferences that run best at the same time."""
+        return self.engine.parallel
 
     def __call__(self, frame: Any) -> Detections:
         """Detect objects on a frame.

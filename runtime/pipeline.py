@@ -1,112 +1,66 @@
 """Cameras, a detector and whoever looks at the results, each in a thread of its own.
 
-    cameras (one thread each) -> inbox -> detector (one thread) -> results -> the caller
+    cameras (one thread each) -> inbox -> detector (its own threads) -> results -> the caller
 
 The caller's own thread consumes: it is the one that windows need and that Ctrl-C reaches.
 Every queue is bounded, so that a slow consumer slows the detector, and a slow detector
-either makes its cameras wait or misses frames and counts them.
+either makes its cameras wait or misses frames and counts them. Under "latest" a frame is taken
+only when there is room for its result: what is handed over is never older than it must be.
+
+Faults stay where they happen. A camera that is lost is tried again, a frame whose inference
+fails is counted, a sink that raises is told about; the others go on. The stream itself ends
+with an error only if no camera gives anything, or the detector fails again and again.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, suppress
-from dataclasses import asdict, dataclass
-from functools import cached_property
-from pathlib import Path
-from time import perf_counter
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from time import perf_counter, time
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from edge_sdk.detections import Detections
 from edge_sdk.errors import EdgeError
+from edge_sdk.runtime.camera import STAGES, Camera
 from edge_sdk.runtime.detector import Detector, StageTimes
-from edge_sdk.runtime.inbox import POLICIES, Captured, Counts, Inbox, Policy
-from edge_sdk.runtime.metrics import Percentiles, StageClock
-from edge_sdk.runtime.sinks import Sink, open_sink
-from edge_sdk.runtime.sources import Frame, Source, open_source
-from edge_sdk.runtime.stats_file import StatsFile
+from edge_sdk.runtime.inbox import POLICIES, Captured, Inbox, Policy
+from edge_sdk.runtime.log import log
+from edge_sdk.runtime.metrics import Snapshot, together
+from edge_sdk.runtime.result import Result
+from edge_sdk.runtime.sinks import Sink
+from edge_sdk.runtime.sources import Source
+from edge_sdk.runtime.sources.uri import redacted
+from edge_sdk.runtime.summary import Summary, rounded
 
-STAGES = ("read", "wait", "letterbox", "inference", "postprocess", "age", "sinks")
-"""What is timed for a frame: reading it, waiting for the detector, the detector's own stages,
-from its capture until its result is handed over (its age), and what is done with it then."""
+AHEAD = 3
+"""Results that may wait for the consumer where every frame counts."""
 
-RESULTS = 4
-"""Results that may wait for the consumer."""
-
-PATIENCE = 2.0
+PATIENCE = 0.5
 """Seconds to wait at the end for a source that hangs; its thread dies with the program."""
 
+FAILURES = 10
+"""Inferences that fail one after the other until the stream gives up."""
 
-@dataclass(frozen=True)
-class Result:
-    """What was found on a frame.
+WATCH = 0.25
+"""Seconds between the rounds of the watchdog."""
 
-    Attributes
-    ----------
-    frame : the picture and where it comes from.
-    detections : boxes in pixels of `frame.image`.
-    times : of the detector's stages.
-    age : seconds from capture until the result was handed over.
-    """
-
-    frame: Frame
-    detections: Detections
-    times: StageTimes
-    age: float
-
-    @cached_property
-    def annotated(self) -> npt.NDArray[np.uint8]:
-        """A copy of the picture with the detections drawn, made once for all sinks."""
-        return self.detections.draw(self.frame.image.copy())
+SLOW = 10.0
+"""Seconds after which the watchdog speaks of an inference or a sink that has not returned."""
 
 
-@dataclass(frozen=True)
-class Summary:
-    """What a stream did.
-
-    Attributes
-    ----------
-    seconds : from the start to the end.
-    fps : results a second, between the first and the last; 0 where there are fewer than two.
-    counts : camera -> what became of its frames.
-    stages : stage -> percentiles in milliseconds, see `STAGES`.
-    remarks : what was odd, one sentence each.
-    """
-
-    seconds: float
-    fps: float
-    counts: dict[str, Counts]
-    stages: dict[str, Percentiles]
-    remarks: tuple[str, ...] = ()
-
-    @property
-    def delivered(self) -> int:
-        """Results handed over, of all cameras."""
-        return sum(counts.delivered for counts in self.counts.values())
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values, ready for JSON; stages without a sample are left out."""
-        return {
-            "seconds": round(self.seconds, 3),
-            "fps": round(self.fps, 3),
-            "counts": {name: asdict(counts) for name, counts in self.counts.items()},
-            "stages_ms": {
-                name: {key: round(value, 3) for key, value in stage._asdict().items()}
-                for name, stage in self.stages.items()
-                if stage.n
-            },
-            "remarks": list(self.remarks),
-        }
+Mark = list[dict[str, Snapshot]]
+"""The durations so far, camera by camera; what `Pipeline.summary` can count from."""
 
 
 class Pipeline:
     """Iterate over it once to stream; leave the loop, or call `stop`, to end.
+
+    Or let it feed sinks: `run` in this thread, `start` in one of its own.
 
     Parameters
     ----------
@@ -114,6 +68,7 @@ class Pipeline:
     sources : are closed at the end.
     policy : "latest" or "every" for all sources; None means latest for live ones and every
         for files. Under "latest" a file plays at its own rate, in place of a camera.
+    max_staleness : milliseconds; what is older is counted and not handed over.
     duration : seconds after which to stop.
     max_frames : results after which to stop.
 
@@ -130,6 +85,7 @@ class Pipeline:
         sources: Sequence[Source],
         *,
         policy: Policy | None = None,
+        max_staleness: float | None = None,
         duration: float | None = None,
         max_frames: int | None = None,
     ) -> None:
@@ -137,27 +93,40 @@ class Pipeline:
             raise EdgeError("There is nothing to stream: give at least one source.")
         if policy not in (None, *POLICIES):
             raise EdgeError(f"Unknown policy {policy!r}: give one of {', '.join(POLICIES)}.")
-        for name, limit in (("duration", duration), ("max_frames", max_frames)):
+        limits = {"duration": duration, "max_frames": max_frames, "max_staleness": max_staleness}
+        for name, limit in limits.items():
             if limit is not None and not limit > 0:
                 raise EdgeError(f"{name} is {limit}: give more than zero.")
-        self.clock = StageClock(STAGES)
-        self._detector = detector
-        self._sources = sources
-        self._policies: list[Policy] = [
+        policies: list[Policy] = [
             policy or ("latest" if source.live else "every") for source in sources
         ]
+        names = _distinct([source.name for source in sources])
+        self.cameras = [
+            Camera(number, *each)
+            for number, each in enumerate(zip(names, sources, policies, strict=True))
+        ]
+        self._detector = detector
         self._duration = duration
         self._max_frames = max_frames
-        self._inbox = Inbox(self._policies)
-        self._results: queue.Queue[tuple[Captured, Detections, StageTimes] | None] = queue.Queue(
-            RESULTS
-        )
+        self._max_age = None if max_staleness is None else max_staleness / 1e3
+        self._inbox = Inbox(policies, self._max_age)
+        ahead = 0 if "latest" in policies else AHEAD
+        self._room = threading.Semaphore(detector.parallel + ahead)
+        self._results: queue.SimpleQueue[_Outcome | None] = queue.SimpleQueue()
+        self._early: dict[int, _Outcome] = {}
         self._stopping = threading.Event()
-        self._error: BaseException | None = None
-        self._remarks: list[str] = []
-        self._timer: threading.Timer | None = None
-        self._detecting: threading.Thread | None = None
+        self._error: Exception | None = None
+        self._failed_in_a_row = 0
+        self._inference_error = ""
+        self._sink_failures: Counter[str] = Counter()
+        self._sink_errors: dict[str, str] = {}
+        self._observers: list[Callable[[], Any]] = []
         self._reading: list[threading.Thread] = []
+        self._detecting: list[threading.Thread] = []
+        self._helping: list[threading.Thread] = []
+        self._background: threading.Thread | None = None
+        self._busy: dict[str, float] = {}
+        self._last_index = [-1] * len(sources)
         self._start = self._end = self._first = self._last = 0.0
 
     def __iter__(self) -> Iterator[Result]:
@@ -166,138 +135,306 @@ class Pipeline:
         Raises
         ------
         EdgeError
-            What a source or the detector raised; what was found before comes first.
+            If no source gives anything, or the detector fails again and again; what was found
+            before comes first.
         """
         self._begin()
+        delivered = 0
         try:
-            while (item := self._results.get()) is not None:
-                yield self._deliver(*item)
+            for outcome in self._in_order():
+                result = self._deliver(outcome)
+                if result is not None:
+                    yield result
+                    delivered += 1
+                    if delivered == self._max_frames:
+                        break
         finally:
             self.close()
+        errors = [camera.error for camera in self.cameras if camera.error is not None]
+        if self._error is None and len(errors) == len(self.cameras):
+            self._error = errors[0]
         if self._error is not None:
             raise self._error
+
+    def run(self, sinks: Sequence[Sink] = ()) -> Summary:
+        """Stream into sinks, in this thread; a sink that returns False ends the stream.
+
+        A sink that raises is told about, and called again with the next result.
+        """
+        for result in self:
+            start = perf_counter()
+            answers = [self._hand_over(sink, result) for sink in sinks]
+            self.cameras[self._number(result)].clock.add("sinks", perf_counter() - start)
+            if any(answer is False for answer in answers):
+                break
+        return self.summary()
+
+    def start(self, sinks: Sequence[Sink] = ()) -> None:
+        """Stream into sinks in a thread of its own, until `stop` or the end; see `wait`."""
+        if self._background is not None:
+            raise EdgeError("This Pipeline has been started: make another.")
+        self._background = threading.Thread(
+            target=self._run_quietly, args=(sinks,), name="pipeline", daemon=True
+        )
+        self._background.start()
+
+    def _run_quietly(self, sinks: Sequence[Sink]) -> None:
+        with suppress(Exception):  # `wait` raises it
+            self.run(sinks)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until a stream that `start` began has ended; False if `timeout` seconds do first.
+
+        Raises
+        ------
+        EdgeError
+            What ended the stream, as iterating over it raises.
+        """
+        if self._background is None:
+            raise EdgeError("This Pipeline has not been started.")
+        self._background.join(timeout)
+        if self._background.is_alive():
+            return False
+        if self._error is not None:
+            raise self._error
+        return True
+
+    def pause(self) -> None:
+        """Look at no frames for now: cameras stay connected and are counted, files wait."""
+        self._inbox.pause(True)
+
+    def resume(self) -> None:
+        """Go on after `pause`, with the newest frames."""
+        self._inbox.pause(False)
 
     def stop(self) -> None:
         """End the stream soon; any thread may call this, any number of times."""
         self._stopping.set()
         self._inbox.close()
+        for _ in range(self._detector.parallel):
+            self._room.release()
 
     def close(self) -> None:
         """Stop, and wait until the threads and sources have let go."""
         self.stop()
-        if self._timer is not None:
-            self._timer.cancel()
+        for camera in self.cameras:
+            if camera.source.live:  # one that waits for a frame may let go at once
+                camera.source.close()
         patience = perf_counter() + PATIENCE
-        while (
-            (self._detecting is not None and self._detecting.is_alive())
-            or (any(thread.is_alive() for thread in self._reading) and perf_counter() < patience)
-            or not self._results.empty()
-        ):
-            self._discard_result()
+        while any(thread.is_alive() for thread in self._detecting):
+            self._collect_results(0.02)
+        self._collect_results(0)
+        while self._early:
+            outcome = self._early.popitem()[1]
+            if outcome.found is not None:
+                self._inbox.drop(outcome.item, "unread")
+        for thread in (*self._reading, *self._helping):
+            thread.join(max(0.0, patience - perf_counter()))
         self._end = self._end or perf_counter()
 
-    def _discard_result(self) -> None:
-        try:
-            item = self._results.get(timeout=0.02)
-        except queue.Empty:
-            return
-        if item is not None:
-            self._inbox.counts[item[0].camera].unread += 1
+    def _collect_results(self, timeout: float) -> None:
+        with suppress(queue.Empty):
+            while True:
+                outcome = self._results.get(timeout > 0, timeout)
+                if outcome is not None:
+                    self._early[outcome.item.ticket] = outcome
 
     def _begin(self) -> None:
-        if self._detecting is not None:
+        if self._start:
             raise EdgeError("This Pipeline has run: make another.")
         self._start = perf_counter()
-        self._detecting = threading.Thread(target=self._detect, name="detector", daemon=True)
-        self._reading = [
-            threading.Thread(target=self._read, args=(camera,), name=source.name, daemon=True)
-            for camera, source in enumerate(self._sources)
+        self._alive = self._detector.parallel
+        self._lock = threading.Lock()
+        self._detecting = [
+            _thread(f"detector {number}", self._detect, number)
+            for number in range(self._detector.parallel)
         ]
-        for thread in (self._detecting, *self._reading):
-            thread.start()
+        self._reading = [
+            _thread(camera.name, camera.read, self._inbox, self._stopping, self._has_hope)
+            for camera in self.cameras
+        ]
+        self._helping = [_thread("watchdog", self._watch)]
         if self._duration is not None:
-            self._timer = threading.Timer(self._duration, self.stop)
-            self._timer.daemon = True
-            self._timer.start()
+            self._helping.append(_thread("timer", self._end_in_time))
+        for thread in (*self._detecting, *self._reading, *self._helping):
+            thread.start()
 
-    def _read(self, camera: int) -> None:
-        """Bring the frames of one source to the inbox, at the source's own rate if need be."""
-        source = self._sources[camera]
-        paced = self._policies[camera] == "latest" and not source.live
-        first = None
-        try:
-            frames = iter(source)
-            start = perf_counter()
-            while (frame := next(frames, None)) is not None:
-                at = perf_counter()
-                self.clock.add("read", at - start)
-                first = first or at
-                if paced and not self._stopping.wait(max(0.0, first + frame.timestamp - at)):
-                    at = perf_counter()
-                if not self._inbox.put(Captured(frame, camera, at)):
-                    return
-                start = perf_counter()
-            self._check_end(camera)
-        except BaseException as error:
-            self._fail(error)
-        finally:
-            source.close()
-            self._inbox.end(camera)
-
-    def _check_end(self, camera: int) -> None:
-        """Remark on a source that ended long before it said it would."""
-        source, captured = self._sources[camera], self._inbox.counts[camera].captured
-        if source.frames is not None and captured < 0.9 * source.frames:
-            self._remarks.append(
-                f"{source.name} says that it has {source.frames} frames and gave {captured}: "
-                "it may be damaged"
-            )
-
-    def _detect(self) -> None:
-        done = 0
-        try:
-            while done != self._max_frames and (item := self._inbox.take()) is not None:
-                self.clock.add("wait", perf_counter() - item.at)
-                try:
-                    detections, times = self._detector.timed(item.frame.image)
-                except BaseException:
-                    self._inbox.counts[item.camera].unread += 1
-                    raise
-                for stage, seconds in times._asdict().items():
-                    self.clock.add(stage, seconds)
-                self._results.put((item, detections, times))
-                done += 1
-        except BaseException as error:
-            self._fail(error)
-        finally:
+    def _end_in_time(self) -> None:
+        if not self._stopping.wait(self._duration):
             self.stop()
-            self._results.put(None)
 
-    def _fail(self, error: BaseException) -> None:
+    def _detect(self, number: int) -> None:
+        """Look at frames; one of the detector's threads."""
+        try:
+            while self._room.acquire() and (item := self._inbox.take()) is not None:
+                self._busy[f"inference {number}"] = perf_counter()
+                self._results.put(_Outcome(item, self._look(item)))
+                self._busy.pop(f"inference {number}", None)
+        finally:
+            with self._lock:
+                self._alive -= 1
+                last = not self._alive
+            if last:
+                self.stop()
+                self._results.put(None)
+
+    def _look(self, item: Captured) -> tuple[Detections, StageTimes] | None:
+        """Return what the detector says of a frame; None if it fails."""
+        region, image = self.cameras[item.camera].source.region, item.frame.image
+        try:
+            if region is None:
+                found = self._detector.timed(image)
+            else:
+                left, top, width, height = region
+                found = self._detector.timed(image[top : top + height, left : left + width])
+                found = found[0].shifted(left, top), found[1]
+            self._failed_in_a_row = 0
+            return found
+        except Exception as error:
+            self._inbox.drop(item, "failed")
+            self._failed_in_a_row += 1
+            self._inference_error = redacted(str(error)).rstrip(".")
+            if self._failed_in_a_row == 1:
+                log.warning("Inference fails: %s", self._inference_error)
+            if self._failed_in_a_row >= FAILURES:
+                self._fail(error)
+            return None
+
+    def _has_hope(self) -> bool:
+        """Tell whether any camera has given, or may yet give, a frame; else end the stream."""
+        if any(camera.connects or camera.trouble is None for camera in self.cameras):
+            return True
+        self._fail(EdgeError(str(self.cameras[0].trouble)))
+        return False
+
+    def _fail(self, error: Exception) -> None:
         """End the stream; the first failure is the one to tell."""
         self._error = self._error or error
         self.stop()
 
-    def _deliver(self, item: Captured, detections: Detections, times: StageTimes) -> Result:
-        now = perf_counter()
-        self._inbox.counts[item.camera].delivered += 1
-        self._first, self._last = self._first or now, now
-        self.clock.add("age", now - item.at)
-        return Result(item.frame, detections, times, now - item.at)
+    def _in_order(self) -> Iterator[_Outcome]:
+        """Yield outcomes as their frames were taken, whichever thread was the first."""
+        ticket = 0
+        while (outcome := self._results.get()) is not None:
+            self._early[outcome.item.ticket] = outcome
+            while ticket in self._early:
+                self._room.release()
+                yield self._early.pop(ticket)
+                ticket += 1
 
-    def summary(self, since: dict[str, int] | None = None) -> Summary:
+    def _deliver(self, outcome: _Outcome) -> Result | None:
+        """Return the result, counted; None where there is none, or it is too old."""
+        item = outcome.item
+        if outcome.found is None:
+            return None
+        now = perf_counter()
+        age, wait = now - item.at, item.taken - item.at
+        if self._max_age is not None and age > self._max_age:
+            self._inbox.drop(item, "stale")
+            return None
+        self._inbox.deliver(item)
+        self._first, self._last = self._first or now, now
+        detections, times = outcome.found
+        clock = self.cameras[item.camera].clock
+        for stage, seconds in zip(
+            ("wait", *times._fields, "age"), (wait, *times, age), strict=True
+        ):
+            clock.add(stage, seconds)
+        missed = item.frame.index - self._last_index[item.camera] - 1
+        self._last_index[item.camera] = item.frame.index
+        return Result(item.frame, detections, times, age, wait, time() - age, missed)
+
+    def _number(self, result: Result) -> int:
+        for camera in self.cameras:
+            if camera.source is result.frame.source:
+                return camera.number
+        raise LookupError(result.frame.source.name)
+
+    def _hand_over(self, sink: Sink, result: Result) -> Any:
+        """Call a sink; what it raises stays here."""
+        name = _name_of(sink)
+        self._busy[name] = perf_counter()
+        try:
+            return sink(result)
+        except Exception as error:
+            words = redacted(str(error) if isinstance(error, EdgeError) else repr(error))
+            self._sink_failures[name] += 1
+            if self._sink_errors.get(name) != words:
+                self._sink_errors[name] = words
+                log.warning("The sink %s fails: %s", name, words, exc_info=_traceback_of(error))
+            return None
+        finally:
+            self._busy.pop(name, None)
+
+    def observe(self, observer: Callable[[], Any]) -> None:
+        """Let a function be called four times a second while the stream runs."""
+        self._observers.append(observer)
+
+    def _watch(self) -> None:
+        """The watchdog: notices what stands still, and calls the observers."""
+        told: set[str] = set()
+        while not self._stopping.wait(WATCH):
+            now = perf_counter()
+            for camera in self.cameras:
+                camera.watch(now)
+            slow = {name for name, since in list(self._busy.items()) if now - since > SLOW}
+            for name in slow - told:
+                log.warning("%s has not returned for %.0f s", name, SLOW)
+            told = slow
+            for observer in list(self._observers):
+                try:
+                    observer()
+                except Exception as error:
+                    log.warning(
+                        "%s fails and is not called again: %r",
+                        getattr(observer, "__qualname__", observer),
+                        error,
+                    )
+                    self._observers.remove(observer)
+
+    def mark(self) -> Mark:
+        """Return the durations so far, for `summary` to count from."""
+        return [camera.clock.snapshot() for camera in self.cameras]
+
+    def summary(self, since: Mark | None = None) -> Summary:
         """Return the figures so far, or of the whole stream once it has ended.
 
-        Stages count from a mark of `clock` if one is given.
+        Stages count from a mark if one is given.
         """
         counts = self._inbox.counts
         delivered, span = sum(count.delivered for count in counts), self._last - self._first
+        times = self.mark()
+        if since is not None:
+            times = [
+                {stage: snapshot.since(mark[stage]) for stage, snapshot in now.items()}
+                for now, mark in zip(times, since, strict=True)
+            ]
+        cameras = {
+            camera.name: {**camera.to_dict(), "age_ms": rounded(clock["age"].percentiles())}
+            for camera, clock in zip(self.cameras, times, strict=True)
+        }
+        failed = [camera for camera in self.cameras if camera.error is not None]
+        remarks = [
+            (camera, remark)
+            for camera, count in zip(self.cameras, counts, strict=True)
+            for remark in camera.remarks(count.captured)
+        ]
+        failures = [remark for camera, remark in remarks if camera in failed]
+        if lost := sum(count.failed for count in counts):
+            failures.append(f"{lost} inferences failed: {self._inference_error}")
+        failures += [
+            f"{name} failed {count} {'time' if count == 1 else 'times'}: "
+            f"{self._sink_errors[name].rstrip('.')}"
+            for name, count in self._sink_failures.items()
+        ]
         return Summary(
             (self._end or perf_counter()) - self._start,
             (delivered - 1) / span if span else 0.0,
-            dict(zip(_distinct([source.name for source in self._sources]), counts, strict=True)),
-            self.clock.summary(since),
-            tuple(self._remarks),
+            dict(zip(cameras, counts, strict=True)),
+            {stage: together(each[stage] for each in times).percentiles() for stage in STAGES},
+            cameras,
+            tuple(failures),
+            tuple(remark for camera, remark in remarks if camera not in failed),
         )
 
     def __enter__(self) -> Pipeline:
@@ -312,65 +449,27 @@ class Pipeline:
         self.close()
 
 
-def stream(
-    model: Detector | Path | str,
-    sources: str | Path | Source | Sequence[str | Path | Source],
-    *,
-    sinks: Sequence[str | Path | Sink] = (),
-    policy: Policy | None = None,
-    duration: float | None = None,
-    max_frames: int | None = None,
-    stats: Path | str | None = None,
-    **settings: Any,
-) -> Summary:
-    """Stream frames through a detector into sinks until the frames, or the patience, end.
+@dataclass(slots=True)
+class _Outcome:
+    """A frame, and what the detector said of it; None if it failed."""
 
-    Parameters
-    ----------
-    model : a detector, which stays open, or what `Detector` opens, with `settings`.
-    sources : one or several, open or as URIs.
-    sinks : URIs (see `open_sink`), or anything to call with each `Result`; one that returns
-        False ends the stream.
-    policy, duration, max_frames : see `Pipeline`.
-    stats : a file for one line of JSON a second, and a last one with the whole summary.
+    item: Captured
+    found: tuple[Detections, StageTimes] | None
 
-    Returns
-    -------
-    Summary
-        Also where Ctrl-C ended the stream; every sink has been closed by then.
 
-    Raises
-    ------
-    EdgeError
-        If something cannot be opened, or a source, the detector or a sink fails.
-    """
-    if isinstance(sources, (str, Path, Source)):
-        sources = [sources]
-    with ExitStack() as stack:
-        detector = model
-        if not isinstance(detector, Detector):
-            detector = stack.enter_context(Detector(detector, **settings))
-        opened = [
-            stack.enter_context(s if isinstance(s, Source) else open_source(s)) for s in sources
-        ]
-        consumers = [
-            sink if callable(sink) else stack.enter_context(closing(open_sink(sink)))
-            for sink in sinks
-        ]
-        pipeline = Pipeline(
-            detector, opened, policy=policy, duration=duration, max_frames=max_frames
-        )
-        if stats is not None:
-            consumers.append(stack.enter_context(closing(StatsFile(stats, pipeline))))
-        stack.callback(pipeline.close)
-        with suppress(KeyboardInterrupt):
-            for result in pipeline:
-                start = perf_counter()
-                answers = [consume(result) for consume in consumers]
-                pipeline.clock.add("sinks", perf_counter() - start)
-                if any(answer is False for answer in answers):
-                    break
-    return pipeline.summary()
+def _thread(name: str, target: Callable[..., Any], *arguments: Any) -> threading.Thread:
+    return threading.Thread(target=target, args=arguments, name=name, daemon=True)
+
+
+def _name_of(sink: Sink) -> str:
+    """Return what to call a sink in a report."""
+    name = getattr(sink, "name", None) or getattr(sink, "__qualname__", None)
+    return str(name or type(sink).__name__)
+
+
+def _traceback_of(error: Exception) -> Exception | None:
+    """Return an error that is a program's own mistake, to be told with its traceback."""
+    return None if isinstance(error, (EdgeError, OSError)) else error
 
 
 def _distinct(names: list[str]) -> list[str]:

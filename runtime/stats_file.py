@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from edge_sdk.errors import EdgeError
 
 if TYPE_CHECKING:
-    from edge_sdk.runtime.pipeline import Pipeline, Result
+    from edge_sdk.runtime.pipeline import Pipeline
 
 EVERY = 1.0
 """Seconds between lines."""
@@ -19,8 +19,8 @@ EVERY = 1.0
 class StatsFile:
     """JSON lines: one a second about the time since the last, and at the end one with everything.
 
-    Each holds `seconds` since the start, `fps`, `counts` (since the start) and `stages_ms`;
-    the last one also `"final": true`.
+    Each holds `seconds` since the start, `fps`, `counts` (since the start), `stages_ms` and
+    `cameras`; the last one also `"final": true`. Lines also come while no frames do.
     """
 
     def __init__(self, path: Path | str, pipeline: Pipeline) -> None:
@@ -29,20 +29,20 @@ class StatsFile:
         except OSError as error:
             raise EdgeError(f"Cannot write {path}: {error.strerror}.") from error
         self._pipeline = pipeline
-        self._results = 0
-        self._mark = pipeline.clock.counts()
+        self._delivered = 0
+        self._mark = pipeline.mark()
         self._since = perf_counter()
 
-    def __call__(self, result: Result) -> None:
-        """Count a result, and write a line if it is time."""
-        self._results += 1
+    def tick(self) -> None:
+        """Write a line if it is time."""
         elapsed = perf_counter() - self._since
         if elapsed < EVERY:
             return
-        mark = self._pipeline.clock.counts()
-        line = self._pipeline.summary(since=self._mark).to_dict()
-        self._file.write(json.dumps({**line, "fps": round(self._results / elapsed, 3)}) + "\n")
-        self._results, self._mark, self._since = 0, mark, perf_counter()
+        mark = self._pipeline.mark()
+        summary = self._pipeline.summary(since=self._mark)
+        fps = (summary.delivered - self._delivered) / elapsed
+        self._file.write(json.dumps({**summary.to_dict(), "fps": round(fps, 3)}) + "\n")
+        self._delivered, self._mark, self._since = summary.delivered, mark, perf_counter()
 
     def close(self) -> None:
         """Write the last line."""

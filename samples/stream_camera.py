@@ -24,7 +24,7 @@ def report(result: Result) -> None:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", help="a bundle, NAME.edge")
-    parser.add_argument("--source", default="test://street", help="0, /dev/video0, clip.mp4, ...")
+    parser.add_argument("--source", default="test://street", help="0, rtsp://..., clip.mp4, ...")
     parser.add_argument("--video", help="where to write the annotated video")
     parser.add_argument("--seconds", type=float, default=10)
     options = parser.parse_args(arguments)
@@ -36,7 +36,8 @@ def main(arguments: list[str] | None = None) -> None:
     )
 
     for source, counts in summary.counts.items():
-        print(f"{source}: {counts.captured} captured, {counts.delivered} seen, {counts.late} late")
+        dropped = ", ".join(f"{n} {reason}" for reason, n in counts.dropped.items() if n)
+        print(f"{source}: {counts.captured} captured, {counts.delivered} seen, {dropped}")
     age = summary.stages["age"]
     print(f"{summary.fps:.1f} a second; age {age.p50:.1f} ms in the middle, {age.p99:.1f} at p99")
 

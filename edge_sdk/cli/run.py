@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,8 +14,7 @@ from edge_sdk.cli.console import console
 from edge_sdk.cli.tables import table
 
 if TYPE_CHECKING:
-    from edge_sdk.runtime import Result
-    from edge_sdk.runtime.pipeline import Summary
+    from edge_sdk.runtime import Result, Summary
 
 
 def run(
@@ -35,6 +35,9 @@ def run(
         str | None,
         typer.Option(help="latest (live: newest frame, others dropped) or every (files)."),
     ] = None,
+    max_staleness: Annotated[
+        float | None, typer.Option(help="Milliseconds; what is older is counted, not shown.")
+    ] = None,
     duration: Annotated[float | None, typer.Option(help="Seconds to run.")] = None,
     max_frames: Annotated[int | None, typer.Option(help="Results to stop after.")] = None,
     stats: Annotated[Path | None, typer.Option(help="A .jsonl file, one line a second.")] = None,
@@ -46,26 +49,53 @@ def run(
         typer.Option(help="Overlap above which boxes are one, 0..1; else the bundle's."),
     ] = None,
     threads: Annotated[int | None, typer.Option(help="Of one inference.")] = None,
+    parallel: Annotated[
+        int, typer.Option(help="Inferences at a time: 2 of one thread give more than 1 of two.")
+    ] = 1,
     target: Annotated[str | None, typer.Option(help="openvino or onnxruntime.")] = None,
 ) -> None:
-    """Stream frames through a detector; Ctrl-C ends, and finishes the files."""
+    """Stream frames through a detector; Ctrl-C ends, and finishes the files.
+
+    Exits with 1 if a source, a sink or an inference failed while the others went on.
+    """
     from edge_sdk.runtime import Detector, stream
 
-    # Both end as Ctrl-C does, SIGINT also where a script's `&` has it ignored.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
-    with Detector(model, target=target, threads=threads, score=score, iou=iou) as detector:
+    stop = _stop_at_signals()
+    settings = {"target": target, "threads": threads, "parallel": parallel}
+    with Detector(model, **settings, score=score, iou=iou) as detector:  # type: ignore[arg-type]
         with console.status(f"Streaming through {model} ({detector.target})") as status:
             summary = stream(
                 detector,
                 source,
                 sinks=[*(sink or []), _Ticker(status)],
                 policy=policy,  # type: ignore[arg-type]  # checked by stream, in one sentence
+                max_staleness=max_staleness,
                 duration=duration,
                 max_frames=max_frames,
                 stats=stats,
+                stop=stop,
             )
-        _show(summary, f"{model.name}, {detector.target}, threads {threads or 'by default'}")
+        how = f"threads {threads or 'by default'}" + (f" x {parallel}" if parallel > 1 else "")
+        _show(summary, f"{model.name}, {detector.target}, {how}")
+    if summary.failures:
+        raise typer.Exit(1)
+
+
+def _stop_at_signals() -> threading.Event:
+    """Let SIGINT and SIGTERM end the stream, also where a script's `&` has SIGINT ignored.
+
+    The second one interrupts whatever is being done.
+    """
+    stop = threading.Event()
+
+    def handle(number: int, _: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handle)
+    return stop
 
 
 class _Ticker:
@@ -88,20 +118,26 @@ class _Ticker:
 
 
 def _show(summary: Summary, how: str) -> None:
-    counts = [
+    from edge_sdk.runtime.inbox import Counts
+
+    counts = summary.counts
+    reasons = [r for r in Counts().dropped if any(count.dropped[r] for count in counts.values())]
+    rows = [
         {
-            "source": name, "captured": count.captured, "delivered": count.delivered,
-            "late": count.late, "unread": count.unread,
+            "source": name, "state": summary.cameras[name]["state"], "captured": count.captured,
+            "delivered": count.delivered, **{reason: count.dropped[reason] for reason in reasons},
         }
-        for name, count in summary.counts.items()
+        for name, count in counts.items()
     ]  # fmt: skip
     stages = [
         {"stage": name, **{key: round(value, 2) for key, value in stage._asdict().items()}}
         for name, stage in summary.stages.items()
         if stage.n
     ]
-    console.print(table(counts))
+    console.print(table(rows))
     console.print(table(stages, title="milliseconds"))
+    for failure in summary.failures:
+        console.print(f"Failed: {failure}.", markup=False)
     for remark in summary.remarks:
         console.print(f"Note: {remark}.", markup=False)
     rate = f"{summary.delivered} results in {summary.seconds:.1f} s: {summary.fps:.1f} a second"

@@ -18,8 +18,9 @@ TARGETS = ("openvino", "onnxruntime")
 
 
 def open_engine(
-    path: Path | str, target: str, spec: HeadSpec | None = None, threads: int | None = None
-) -> Engine:
+    path: Path | str, target: str, spec: HeadSpec | None = None, threads: int | None = None,
+    parallel: int = 1,
+) -> Engine:  # fmt: skip
     """Load an engine.
 
     Parameters
@@ -28,6 +29,7 @@ def open_engine(
     target : one of `TARGETS`.
     spec : the model's contract; None reads it from the metadata of an `.onnx` file.
     threads : that one inference may use; None leaves the choice to the library.
+    parallel : inferences that are to run at the same time.
 
     Raises
     ------
@@ -42,10 +44,12 @@ def open_engine(
         raise MissingExtra(target, target, f"The target {target!r}")
     if threads is not None and threads < 1:
         raise EdgeError(f"threads is {threads}: give at least 1.")
+    if parallel < 1:
+        raise EdgeError(f"parallel is {parallel}: give at least 1.")
     if not Path(path).is_file():
         raise EdgeError(f"There is no model at {path}.")
     module = importlib.import_module(f"edge_sdk.runtime.backends.{target}")
-    engine: Engine = module.open_engine(Path(path), spec, threads)
+    engine: Engine = module.open_engine(Path(path), spec, threads, parallel)
     return engine
 
 

@@ -43,6 +43,7 @@ class Engine(ABC):
     input_dtype : what the network takes: float32, float16, int8 or uint8.
     batch : images a call, or None where any number will do.
     threads : that one inference may use, or None where the library chooses.
+    parallel : inferences that run best at the same time.
     """
 
     target: str
@@ -54,6 +55,7 @@ class Engine(ABC):
         input_dtype: np.dtype[Any],
         batch: int | None,
         threads: int | None,
+        parallel: int,
     ) -> None:
         if input_dtype.type not in INPUT_TYPES:
             raise EdgeError(f"{path} takes {input_dtype} images: float32 or uint8 is supported.")
@@ -62,6 +64,7 @@ class Engine(ABC):
         self.input_dtype = input_dtype
         self.batch = batch
         self.threads = threads
+        self.parallel = parallel
         self._idle: list[Worker] = []
         self._lock = threading.Lock()
         self._closed = False

@@ -28,7 +28,7 @@ _TYPES = {
 }
 
 
-def open_engine(path: Path, spec: HeadSpec | None, threads: int | None) -> Engine:
+def open_engine(path: Path, spec: HeadSpec | None, threads: int | None, parallel: int) -> Engine:
     """Create a session; see `edge_sdk.runtime.backends.open_engine`."""
     try:
         session = onnxruntime.InferenceSession(
@@ -36,7 +36,7 @@ def open_engine(path: Path, spec: HeadSpec | None, threads: int | None) -> Engin
         )
     except Exception as error:  # its exceptions share no base class of their own
         raise cannot_load(path, "ONNX Runtime", error) from error
-    return OnnxRuntimeEngine(session, path, spec or _read_spec(path, session), threads)
+    return OnnxRuntimeEngine(session, path, spec or _read_spec(path, session), threads, parallel)
 
 
 class OnnxRuntimeEngine(Engine):
@@ -44,11 +44,13 @@ class OnnxRuntimeEngine(Engine):
 
     target = "onnxruntime"
 
-    def __init__(self, session: Any, path: Path, spec: HeadSpec, threads: int | None) -> None:
+    def __init__(
+        self, session: Any, path: Path, spec: HeadSpec, threads: int | None, parallel: int
+    ) -> None:
         batch = check_input(path, spec, {i.name: _dimensions(i) for i in session.get_inputs()})
         check_outputs(path, spec, {output.name for output in session.get_outputs()})
         dtype = np.dtype(_TYPES.get(session.get_inputs()[0].type, np.object_))
-        super().__init__(path, spec, dtype, batch, threads)
+        super().__init__(path, spec, dtype, batch, threads, parallel)
         self._session = session
 
     def _worker(self, batch: int) -> Worker:

@@ -21,14 +21,14 @@ from edge_sdk.runtime.backends.engine import (
 )
 
 
-def open_engine(path: Path, spec: HeadSpec | None, threads: int | None) -> Engine:
+def open_engine(path: Path, spec: HeadSpec | None, threads: int | None, parallel: int) -> Engine:
     """Read and compile a model; see `edge_sdk.runtime.backends.open_engine`."""
     core = openvino.Core()
     try:
         model = core.read_model(path)
     except RuntimeError as error:
         raise cannot_load(path, "OpenVINO", error) from error
-    return OpenVinoEngine(core, model, path, spec or _read_spec(path, model), threads)
+    return OpenVinoEngine(core, model, path, spec or _read_spec(path, model), threads, parallel)
 
 
 class OpenVinoEngine(Engine):
@@ -37,14 +37,16 @@ class OpenVinoEngine(Engine):
     target = "openvino"
 
     def __init__(
-        self, core: Any, model: Any, path: Path, spec: HeadSpec, threads: int | None
+        self, core: Any, model: Any, path: Path, spec: HeadSpec, threads: int | None, parallel: int
     ) -> None:
         batch = check_input(path, spec, {p.any_name: _dimensions(p) for p in model.inputs})
         check_outputs(path, spec, {name for port in model.outputs for name in port.get_names()})
-        super().__init__(path, spec, model.input().element_type.to_dtype(), batch, threads)
+        super().__init__(
+            path, spec, model.input().element_type.to_dtype(), batch, threads, parallel
+        )
         try:
             model.reshape({spec.input_name: [batch or -1, 3, *spec.input_size]})
-            self._compiled = core.compile_model(model, "CPU", _options(threads))
+            self._compiled = core.compile_model(model, "CPU", _options(threads, parallel))
         except RuntimeError as error:
             raise cannot_load(path, "OpenVINO", error) from error
 
@@ -73,10 +75,14 @@ class _OpenVinoWorker:
         return [np.asarray(self._request.get_tensor(port).data, np.float32) for port in self._ports]
 
 
-def _options(threads: int | None) -> dict[str, Any]:
+def _options(threads: int | None, parallel: int) -> dict[str, Any]:
     """Latency of one image; float parts in float32, where the CPU would take bfloat16."""
-    options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-    return options if threads is None else {**options, "INFERENCE_NUM_THREADS": threads}
+    options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    if parallel > 1:
+        options["NUM_STREAMS"] = parallel
+    if threads is not None:
+        options["INFERENCE_NUM_THREADS"] = threads * parallel
+    return options
 
 
 def _dimensions(port: Any) -> list[int | None]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from edge_sdk.errors import EdgeError
 
 if TYPE_CHECKING:
-    from edge_sdk.runtime.pipeline import Result
+    from edge_sdk.runtime.result import Result
 
 __all__ = ["OpenSink", "Sink", "open_sink"]
 

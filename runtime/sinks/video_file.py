@@ -15,7 +15,7 @@ from edge_sdk.opencv import opencv
 from edge_sdk.runtime.sources import Source
 
 if TYPE_CHECKING:
-    from edge_sdk.runtime.pipeline import Result
+    from edge_sdk.runtime.result import Result
 
 CODECS = {".mp4": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
 """Codecs that every build of OpenCV can write."""
@@ -30,6 +30,7 @@ class VideoFile:
 
     def __init__(self, path: Path) -> None:
         opencv("Writing video")
+        self.name = str(path)
         self._path = path
         self._files: dict[Source, _Writer] = {}
         self._stack = ExitStack()

@@ -10,7 +10,7 @@ from edge_sdk.errors import EdgeError
 from edge_sdk.opencv import opencv
 
 if TYPE_CHECKING:
-    from edge_sdk.runtime.pipeline import Result
+    from edge_sdk.runtime.result import Result
 
 _KEYS_TO_LEAVE = (ord("q"), 27)
 
@@ -23,6 +23,8 @@ class Window:
     EdgeError
         If this OpenCV was built without windows, or there is no screen.
     """
+
+    name = "window"
 
     def __init__(self) -> None:
         self._cv2 = opencv("A window")

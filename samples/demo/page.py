@@ -8,7 +8,7 @@ from figures import Figures
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.calibration.report import Report
-from edge_sdk.runtime.pipeline import Summary
+from edge_sdk.runtime import Summary
 
 
 def write_page(path: Path, bundle: Path, figures: Figures, stream: Summary, picture: Path) -> None:

@@ -62,10 +62,36 @@ def test_signal_leaves_a_playable_video(
     program.send_signal(number)
     sent = time.monotonic()
     _, words = program.communicate(timeout=240)
-    assert time.monotonic() - sent < 10
+    assert time.monotonic() - sent < 4  # a second, and what a busy machine adds
     assert program.returncode == 0, words
     assert "Traceback" not in words
     assert frames_of(video) >= 10
+
+
+def test_failure_beside_others_that_go_on_is_status_1(tiny_bundle: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "broken.png"
+    picture.write_bytes(b"no picture")
+    program = edge_sdk(
+        "run", tiny_bundle, "--source", f"{STREET}&frames=4&max_fps=15", "--source", picture,
+        "--threads", 1, "--parallel", 2, "--max-staleness", 60_000,
+    )  # fmt: skip
+    _, words = program.communicate(timeout=240)
+    assert program.returncode == 1, words
+    flat = " ".join(words.split())
+    assert "Failed: " in flat
+    assert "broken.png is corrupt, truncated or not an image" in flat
+    assert "2 results" in flat
+    assert "threads 1 x 2" in flat
+    assert "Traceback" not in words
+
+
+def test_camera_that_is_not_there_is_status_2(tiny_bundle: Path) -> None:
+    pytest.importorskip("av")
+    uri = "rtsp://joe:hunter2@127.0.0.1:9/x"
+    program = edge_sdk("run", tiny_bundle, "--source", uri, "--threads", 1)
+    _, words = program.communicate(timeout=240)
+    assert program.returncode == 2
+    assert words == ("edge-sdk: rtsp://***@127.0.0.1:9/x cannot be opened: connection refused.\n")
 
 
 def test_bad_input_is_one_sentence_and_status_2(tiny_bundle: Path, tmp_path: Path) -> None:

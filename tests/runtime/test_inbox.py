@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
+from time import perf_counter
 from typing import Any, cast
 
 from edge_sdk.runtime.inbox import ROOM, Captured, Inbox, Policy
@@ -74,3 +75,39 @@ def test_closing_frees_everybody_and_counts_what_is_unread() -> None:
         (ROOM + 1, ROOM + 1),
         (1, 1),
     ]
+
+
+def test_old_frames_are_not_given_away() -> None:
+    inbox = Inbox(["every"], max_staleness=10)
+    now = perf_counter()
+    for index, age in enumerate((11, 1)):
+        inbox.put(Captured(cast(Frame, index), 0, now - age))
+    inbox.end(0)
+    assert numbers(inbox) == [(0, 1)]
+    assert inbox.counts[0].dropped == {
+        "late": 0, "stale": 1, "capped": 0, "paused": 0, "failed": 0, "unread": 0,
+    }  # fmt: skip
+
+
+def test_tickets_follow_the_order_of_taking() -> None:
+    inbox = Inbox(["every", "every"])
+    for camera in (1, 0):
+        inbox.put(captured(camera, 5))
+    taken = [inbox.take(), inbox.take()]
+    assert [(item.camera, item.ticket) for item in taken if item] == [(0, 0), (1, 1)]
+
+
+def test_paused_inbox_counts_live_frames_and_lets_files_wait() -> None:
+    inbox = Inbox(["latest", "every"])
+    inbox.put(captured(0, 0))
+    inbox.pause(True)
+    for index in range(3):
+        inbox.put(captured(0, index))
+    inbox.put(captured(1, 7))
+    inbox.pause(False)
+    inbox.end(0)
+    inbox.end(1)
+    assert numbers(inbox) == [(1, 7)]
+    assert (inbox.counts[0].paused, inbox.counts[1].paused) == (4, 0)
+    inbox.pause(True)
+    assert inbox.take() is None

@@ -3,54 +3,16 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
+from scripted import Scripted, adds_up
 
 from edge_sdk.errors import EdgeError
 from edge_sdk.runtime import Detector, Pipeline, Result, stream
-from edge_sdk.runtime.inbox import Counts
-from edge_sdk.runtime.sources import Source
-
-
-class Scripted(Source):
-    """Frames of nothing, with pauses and faults as a test wants them."""
-
-    def __init__(
-        self, frames: int | None = 10, *, live: bool = False, fps: float = 100.0,
-        pause: float = 0.0, fault: Exception | None = None, name: str = "scripted",
-    ) -> None:  # fmt: skip
-        super().__init__(name, fps)
-        self.live = live
-        self.closed = 0
-        self._count, self._pause, self._fault = frames, pause, fault
-
-    def _images(self) -> Iterator[npt.NDArray[np.uint8]]:
-        done = 0
-        while done != self._count:
-            time.sleep(self._pause)
-            yield np.full((48, 64, 3), done % 256, np.uint8)
-            done += 1
-        if self._fault is not None:
-            raise self._fault
-
-    def close(self) -> None:
-        self.closed += 1
-
-
-@pytest.fixture(scope="module")
-def detector(tiny_bundle: Path) -> Iterator[Detector]:
-    with Detector(tiny_bundle, threads=1) as detector:
-        yield detector
-
-
-def adds_up(counts: Counts) -> bool:
-    return counts.captured == counts.delivered + counts.late + counts.unread
 
 
 def test_every_frame_of_a_file_in_order(detector: Detector) -> None:
@@ -59,7 +21,8 @@ def test_every_frame_of_a_file_in_order(detector: Detector) -> None:
     summary = stream(detector, source, sinks=[seen.append])
     assert [result.frame.index for result in seen] == list(range(30))
     assert asdict(summary.counts["scripted"]) == {
-        "captured": 30, "delivered": 30, "late": 0, "unread": 0,
+        "captured": 30, "delivered": 30, "late": 0, "stale": 0, "capped": 0, "paused": 0,
+        "failed": 0, "unread": 0,
     }  # fmt: skip
     np.testing.assert_array_equal(
         seen[7].detections.boxes, detector(np.full((48, 64, 3), 7, np.uint8)).boxes
@@ -157,39 +120,6 @@ def test_ctrl_c_ends_the_stream_and_closes_the_files(detector: Detector, tmp_pat
     assert summary.delivered == 6
     cv2 = pytest.importorskip("cv2")
     assert cv2.VideoCapture(str(out)).get(cv2.CAP_PROP_FRAME_COUNT) == 6
-
-
-def test_fault_of_a_source_comes_after_what_it_gave(detector: Detector, tmp_path: Path) -> None:
-    seen: list[Any] = []
-    out = tmp_path / "out.jsonl"
-    before = threading.active_count()
-    with pytest.raises(EdgeError, match="unplugged"):
-        stream(
-            detector,
-            [Scripted(3, fault=EdgeError("unplugged"), pause=0.02), Scripted(None, pause=0.02)],
-            sinks=[seen.append, out],
-        )
-    assert len(seen) >= 3
-    assert len(out.read_text().splitlines()) == len(seen)
-    assert threading.active_count() == before
-
-
-def test_fault_of_a_sink_or_the_detector_ends_everything(tiny_bundle: Path) -> None:
-    def broken(result: Result) -> None:
-        raise OSError("disk full")
-
-    before = threading.active_count()
-    with Detector(tiny_bundle, threads=1) as detector:
-        with pytest.raises(OSError, match="disk full"):
-            stream(detector, Scripted(None), sinks=[broken])
-        pipeline = Pipeline(detector, [source := Scripted(None, pause=0.005)])
-        results = iter(pipeline)
-        next(results)
-    with pytest.raises(EdgeError, match="closed"):
-        list(results)
-    assert adds_up(pipeline.summary().counts["scripted"])
-    assert source.closed
-    assert threading.active_count() == before
 
 
 def test_slow_consumer_does_not_make_memory_grow(detector: Detector) -> None:

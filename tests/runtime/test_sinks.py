@@ -27,7 +27,7 @@ def source(name: str = "clip", fps: float = 10.0) -> PictureSource:
 def result(camera: PictureSource, index: int, size: tuple[int, int] = (48, 64)) -> Result:
     image = np.full((*size, 3), 10 * index, np.uint8)
     frame = Frame(image, index, index / camera.fps, camera)
-    return Result(frame, FOUND, StageTimes(0.001, 0.002, 0.003), 0.0071)
+    return Result(frame, FOUND, StageTimes(0.001, 0.002, 0.003), 0.0071, 0.001, 1.7e9, 3)
 
 
 def read(path: Path) -> tuple[float, list[Any]]:
@@ -116,7 +116,9 @@ def test_json_lines_are_whole_at_any_time(tmp_path: Path) -> None:
         "source": "clip",
         "index": 1,
         "timestamp": 0.1,
+        "captured": 1.7e9,
         "age_ms": 7.1,
+        "missed": 3,
         "detections": [{"box": [8, 20, 60, 40], "score": 0.75, "class_id": 0, "name": "car"}],
     }
 

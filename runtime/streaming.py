@@ -1,0 +1,81 @@
+"""From URIs to results: the pipeline with all that it needs opened and closed around it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
+from typing import Any
+
+from edge_sdk.runtime.detector import Detector
+from edge_sdk.runtime.inbox import Policy
+from edge_sdk.runtime.pipeline import Pipeline
+from edge_sdk.runtime.sinks import Sink, open_sink
+from edge_sdk.runtime.sources import Source, open_source
+from edge_sdk.runtime.stats_file import StatsFile
+from edge_sdk.runtime.summary import Summary
+
+
+def stream(
+    model: Detector | Path | str,
+    sources: str | Path | Source | Sequence[str | Path | Source],
+    *,
+    sinks: Sequence[str | Path | Sink] = (),
+    policy: Policy | None = None,
+    max_staleness: float | None = None,
+    duration: float | None = None,
+    max_frames: int | None = None,
+    stats: Path | str | None = None,
+    stop: threading.Event | None = None,
+    **settings: Any,
+) -> Summary:
+    """Stream frames through a detector into sinks until the frames, or the patience, end.
+
+    Parameters
+    ----------
+    model : a detector, which stays open, or what `Detector` opens, with `settings`.
+    sources : one or several, open or as URIs.
+    sinks : URIs (see `open_sink`), or anything to call with each `Result`; one that returns
+        False ends the stream.
+    policy, max_staleness, duration, max_frames : see `Pipeline`.
+    stats : a file for one line of JSON a second, and a last one with the whole summary.
+    stop : ends the stream once it is set.
+
+    Returns
+    -------
+    Summary
+        Also where Ctrl-C ended the stream; every sink has been closed by then.
+
+    Raises
+    ------
+    EdgeError
+        If something cannot be opened, no source gives anything, or the detector fails again
+        and again.
+    """
+    if isinstance(sources, (str, Path, Source)):
+        sources = [sources]
+    with ExitStack() as stack:
+        detector = model
+        if not isinstance(detector, Detector):
+            detector = stack.enter_context(Detector(detector, **settings))
+        opened = [
+            stack.enter_context(s if isinstance(s, Source) else open_source(s)) for s in sources
+        ]
+        consumers = [
+            sink if callable(sink) else stack.enter_context(closing(open_sink(sink)))
+            for sink in sinks
+        ]
+        pipeline = Pipeline(
+            detector, opened, policy=policy, max_staleness=max_staleness, duration=duration,
+            max_frames=max_frames,
+        )  # fmt: skip
+        if stats is not None:
+            file = stack.enter_context(closing(StatsFile(stats, pipeline)))
+            pipeline.observe(file.tick)
+        if stop is not None:
+            pipeline.observe(lambda: pipeline.stop() if stop.is_set() else None)
+        stack.callback(pipeline.close)
+        with suppress(KeyboardInterrupt):
+            pipeline.run(consumers)
+    return pipeline.summary()
