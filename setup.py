@@ -15,7 +15,7 @@ CLI = ["typer>=0.12", "rich>=13", "PyYAML>=6"]
 OPENCV = ["opencv-python-headless>=4.8"]
 ONNX = [
     "onnx>=1.17", "onnx-graphsurgeon>=0.5.6", "onnxruntime>=1.20", "PyYAML>=6",
-    "threadpoolctl>=3.1",
+    "threadpoolctl>=3.1", "scipy>=1.11",
 ]  # fmt: skip
 EVALUATION = ["faster-coco-eval>=1.6", "polygraphy>=0.49.20", "matplotlib>=3.8"]
 CONVERT = [*CLI, *OPENCV, *ONNX, *EVALUATION]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from edge_sdk.calibration.cache import earlier, partial_file
 from edge_sdk.calibration.calibration import Calibration
 from edge_sdk.calibration.observers import Histogram
-from edge_sdk.calibration.pictures import Picture, pictures
+from edge_sdk.calibration.pictures import Picture, address, pictures
 from edge_sdk.errors import EdgeError
 from edge_sdk.progress import Progress, silent
 
@@ -64,6 +64,8 @@ def calibrate(
     wanted, skipped = _distinct(pictures(images, limit))
     fresh = _empty(model, spec)
     state = earlier(output, fresh, wanted)
+    stale = state.source != address(images)
+    state = replace(state, source=address(images))
     reused = len(state.images)
     state, unreadable = _count(model, spec, state, wanted, output, progress)
     skipped += unreadable
@@ -72,7 +74,7 @@ def calibrate(
             f"None of the {len(skipped)} images in {images} can be used. The first: {skipped[0]}"
         )
     partial = partial_file(output)
-    if len(state.images) > reused or partial.exists() or not output.is_file():
+    if len(state.images) > reused or stale or partial.exists() or not output.is_file():
         state.save(output)
     partial.unlink(missing_ok=True)
     return replace(state, skipped=tuple(skipped), reused=reused)

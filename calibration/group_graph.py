@@ -88,6 +88,7 @@ class GroupGraph:
         """Return owner and whether it is a layer's own name, for nodes and for what lowers them."""
         labels: dict[str, tuple[tuple[str, ...], bool]] = {}
         for node in graph.node:
+            entry: tuple[tuple[str, ...], bool]
             if is_weighted_layer(node, self._index):
                 entry = ((self._group_of[node.name],), True)
                 labels[f"{node.input[1]}.dequantize"] = entry

@@ -36,8 +36,8 @@ _RIDGE = 0.3
 class GroupTime(NamedTuple):
     """Milliseconds of one group."""
 
-    float: float
-    int8: float
+    float_ms: float
+    int8_ms: float
 
 
 class Change(NamedTuple):
@@ -72,7 +72,7 @@ class LatencyTable:
         """Return the milliseconds of the plan in which the named groups are INT8."""
         total = self.rest
         for name, time in self.groups.items():
-            total += time.int8 if name in int8 else time.float
+            total += time.int8_ms if name in int8 else time.float_ms
         for (before, behind), change in self.changes.items():
             if (before in int8) != (behind in int8):
                 total += change.to_int8 if behind in int8 else change.to_float
@@ -151,7 +151,7 @@ class LatencyTable:
         if values["schema"] != SCHEMA:
             raise ValueError(f"schema {values['schema']}, this version reads {SCHEMA}")
         groups = {
-            str(entry["name"]): GroupTime(_time(entry["float"]), _time(entry["int8"]))
+            str(entry["name"]): GroupTime(_time(entry["float_ms"]), _time(entry["int8_ms"]))
             for entry in values["groups"]
         }
         changes = {

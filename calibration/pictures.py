@@ -60,6 +60,11 @@ def pictures(source: Path | str, limit: int) -> list[Picture]:
     ]
 
 
+def address(source: Path | str) -> str:
+    """Return a source as it can be opened from any folder."""
+    return str(source) if str(source).startswith("test:") else str(Path(source).absolute())
+
+
 def _digest(path: Path) -> str:
     return hashlib.sha256(content(path)).hexdigest()
 

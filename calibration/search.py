@@ -4,15 +4,20 @@ For each group g, x_g = 1 if it is INT8; for each boundary (a, b) between neighb
 precision changes to INT8 there and d = 1 if it changes to float:
 
     u >= x_b - x_a,   d >= x_a - x_b,   u, d >= 0      (their prices keep them at their least)
-    latency = rest + sum f_g + sum (i_g - f_g) x_g + sum up u + down d
-    loss    = sum s_g x_g
+    latency = rest + sum f_g + sum (i_g - f_g) x_g + sum up u + d down
+    loss    = S + sqrt(B),   S = sum s_g x_g,   B = sum b_g x_g
 
-One of the two is minimized under a bound on the other. A few hundred variables; HiGHS needs
-milliseconds. Sweeping the bound gives the Pareto front.
+The parts of a shift add up in two ways, as measurements show: the divergence of the scores is
+quadratic in the noise, so the groups' divergences add up (s_g); the distance of the boxes is
+linear in it, and independent noise adds up in squares (b_g, strides squared).
 
-The sums are models: s_g comes from one group at a time, and noise does not add up exactly. What
-building and measuring a few plans shows is fed back: the coefficients move as little as possible,
-each in proportion to itself, until the sums meet the measurements (least squares with a prior).
+The program is linear; the loss is not. Under a bound L the condition (L - S)^2 >= B is replaced by
+its tangent at S0, B + 2 (L - S0) S <= L^2 - S0^2, which is never laxer; the loss to be minimized by
+its tangent S + B / (2 sqrt(B0)), which is never smaller. S0 and B0 are those of the last solution.
+
+The sums are models. What building and measuring a few plans shows is fed back: the coefficients
+move as little as possible, each in proportion to itself, until the sums meet the measurements
+(least squares with a prior).
 """
 
 from __future__ import annotations
@@ -23,6 +28,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from edge_sdk.calibration.latency import LatencyTable
 from edge_sdk.errors import EdgeError
@@ -32,10 +38,32 @@ Int8 = frozenset[str]
 
 _TIE = 1e-4
 """Weight of the quantity that is not minimized, so that among equals the better one is chosen."""
+_TANGENTS = 2
+"""Solutions of the linear program for one of the true one."""
+_EDGE = 0.99
+"""Part of a bound that the scores may fill where the tangent is drawn; at 1 it is vertical."""
 _NOISE = 0.02
 """Relative error that a measured loss is taken to have."""
 _TRUST = 0.5
 """Relative error that a group's predicted loss is taken to have."""
+
+
+class Loss(NamedTuple):
+    """What the quantization of a group, or of a plan, adds.
+
+    Attributes
+    ----------
+    scores : divergence of the class probabilities, nats.
+    boxes : squared distance of the boxes' sides, strides squared.
+    """
+
+    scores: float
+    boxes: float
+
+    @property
+    def total(self) -> float:
+        """The loss of a shift with these parts."""
+        return self.scores + math.sqrt(self.boxes)
 
 
 class Estimate(NamedTuple):
@@ -52,33 +80,50 @@ class Problem:
 
     Attributes
     ----------
-    losses : group -> loss that its quantization adds, at least 0.
+    losses : group -> what its quantization adds, at least 0.
     latency : the times of the same groups.
     kept : groups that stay float whatever it costs.
     """
 
-    losses: Mapping[str, float]
+    losses: Mapping[str, Loss]
     latency: LatencyTable
     kept: Int8 = frozenset()
 
+    def loss(self, int8: Collection[str]) -> Loss:
+        """Predict the parts of a plan's loss."""
+        parts = [self.losses[name] for name in int8]
+        return Loss(sum(part.scores for part in parts), sum(part.boxes for part in parts))
+
     def estimate(self, int8: Collection[str]) -> Estimate:
         """Predict loss and latency of a plan."""
-        loss = sum(self.losses[name] for name in int8)
-        return Estimate(frozenset(int8), loss, self.latency.predict(int8))
-
-    def all_int8(self) -> Int8:
-        """Return the plan that keeps nothing but what must be kept."""
-        return frozenset(self.losses) - self.kept
+        return Estimate(frozenset(int8), self.loss(int8).total, self.latency.predict(int8))
 
     def fastest(self, max_loss: float = math.inf) -> Int8:
         """Return the fastest plan whose predicted loss is at most `max_loss`."""
-        return _solve(self, max_loss=max(max_loss, 0.0))
+        whole = self.loss(self.losses)
+        if max_loss >= whole.total:
+            return _solve(self, np.zeros(len(self.losses)))
+        if max_loss <= 0:
+            return _solve(self, self._weights(1.0, 1.0), bound=0.0)
+        found = []
+        for scores in (0.9 * max_loss * whole.scores / whole.total, _EDGE * max_loss):
+            for _ in range(_TANGENTS):
+                weights = self._weights(2 * (max_loss - scores), 1.0)
+                found.append(_solve(self, weights, bound=max_loss**2 - scores**2))
+                scores = min(self.loss(found[-1]).scores, _EDGE * max_loss)
+        return min(found, key=self.latency.predict)
 
     def most_faithful(self, max_ms: float) -> Int8 | None:
-        """Return the plan of least predicted loss within `max_ms`; None if no plan is."""
+        """Return the plan of least predicted loss within `max_ms`; None if there is none."""
         if self.estimate(self.fastest()).ms > max_ms:
             return None
-        return _solve(self, max_ms=max_ms)
+        best: Int8 = frozenset()
+        boxes = self.loss(self.losses).boxes
+        for _ in range(_TANGENTS):
+            weights = self._weights(1.0, 0.5 / math.sqrt(max(boxes, 1e-12)))
+            best = _solve(self, weights, max_ms=max_ms)
+            boxes = self.loss(best).boxes
+        return best
 
     def front(self, points: int = 16) -> list[Estimate]:
         """Return the predicted Pareto front, slowest and most faithful first.
@@ -90,11 +135,11 @@ class Problem:
         end = self.estimate(self.fastest())
         start = self.estimate(frozenset())
         bounds = np.linspace(start.ms, end.ms, points)[1:-1]
-        plans = [_solve(self, max_ms=float(bound)) for bound in bounds]
-        return pareto([start, *map(self.estimate, plans), end])
+        plans = [self.most_faithful(float(bound)) for bound in bounds]
+        return pareto([start, *(self.estimate(plan) for plan in plans if plan is not None), end])
 
     def corrected(
-        self, losses: Mapping[Int8, float], times: Mapping[Int8, float] | None = None
+        self, losses: Mapping[Int8, Loss], times: Mapping[Int8, float] | None = None
     ) -> Problem:
         """Return the problem with sums that meet what was measured.
 
@@ -104,8 +149,21 @@ class Problem:
         times : plan -> measured milliseconds; corrects the price of precision changes, since the
             pure plans are exact already.
         """
-        latency = self.latency.scaled(_change_factor(self.latency, times or {}))
-        return replace(self, losses=_refit(self.losses, losses), latency=latency)
+        scores, boxes = (
+            _refit(
+                {name: loss[part] for name, loss in self.losses.items()},
+                {plan: loss[part] for plan, loss in losses.items()},
+            )
+            for part in (0, 1)
+        )
+        return replace(
+            self,
+            losses={name: Loss(scores[name], boxes[name]) for name in self.losses},
+            latency=self.latency.scaled(_change_factor(self.latency, times or {})),
+        )
+
+    def _weights(self, scores: float, boxes: float) -> npt.NDArray[np.float64]:
+        return np.array([self.losses[name] for name in self.latency.groups]) @ [scores, boxes]
 
 
 def pareto(estimates: Sequence[Estimate]) -> list[Estimate]:
@@ -117,8 +175,14 @@ def pareto(estimates: Sequence[Estimate]) -> list[Estimate]:
     return best[::-1]
 
 
-def _solve(problem: Problem, *, max_loss: float = math.inf, max_ms: float = math.inf) -> Int8:
-    """Minimize latency under a bound on the loss, or loss under a bound on the latency."""
+def _solve(
+    problem: Problem,
+    weights: npt.NDArray[np.float64],
+    *,
+    bound: float = math.inf,
+    max_ms: float = math.inf,
+) -> Int8:
+    """Minimize latency under a bound on the weights' sum, or that sum under one on the latency."""
     from scipy.optimize import Bounds, LinearConstraint, milp
 
     table = problem.latency
@@ -133,26 +197,25 @@ def _solve(problem: Problem, *, max_loss: float = math.inf, max_ms: float = math
         )
         if price > 0
     ]
-    # In parts of the float latency and of the whole loss, so that all numbers are of one size.
+    # In parts of the float latency and of the whole sum, so that all numbers are of one size.
     base = max(table.predict(()), 1e-9)
-    whole = max(sum(problem.losses.values()), 1e-12)
-    gains = [table.groups[name].int8 - table.groups[name].float for name in names]
+    whole = max(float(weights.sum()), 1e-30)
+    gains = [table.groups[name].int8_ms - table.groups[name].float_ms for name in names]
     time = np.array([*gains, *(price for *_, price in changes)]) / base
-    loss = np.array([problem.losses[name] for name in names] + [0.0] * len(changes)) / whole
+    loss = np.concatenate([weights / whole, np.zeros(len(changes))])
     constraints = _orders(place, changes)
-    if max_loss < math.inf:
-        constraints.append(LinearConstraint(loss[None], -np.inf, max_loss / whole + 1e-9))
+    if bound < math.inf:
+        constraints.append(LinearConstraint(loss[None], -np.inf, max(bound, 0.0) / whole + 1e-9))
     if max_ms < math.inf:
         constraints.append(LinearConstraint(time[None], -np.inf, max_ms / base - 1 + 1e-9))
     goal = time + _TIE * loss if max_ms == math.inf else loss + _TIE * time
-    count = len(goal)
     free = np.array([name not in problem.kept for name in names] + [True] * len(changes))
     result = milp(
         goal,
-        integrality=np.arange(count) < len(names),
+        integrality=np.arange(len(goal)) < len(names),
         bounds=Bounds(0.0, free.astype(float)),
         constraints=constraints,
-        options={"mip_rel_gap": 1e-6, "time_limit": 20},
+        options={"mip_rel_gap": 1e-4, "time_limit": 10},
     )
     if result.x is None:
         raise EdgeError(f"The search for a plan failed: {result.message}")

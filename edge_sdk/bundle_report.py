@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from edge_sdk.calibration.observers import Histogram
     from edge_sdk.engine_trial import EngineTrial
     from edge_sdk.head_spec import HeadSpec
+    from edge_sdk.hybrid_plan import HybridPlan
     from edge_sdk.precision_plan import PrecisionPlan
     from edge_sdk.quantization_table import QuantizationTable
 
@@ -31,6 +33,8 @@ def bundle_report(
     table: QuantizationTable,
     plan: PrecisionPlan,
     trial: EngineTrial,
+    search: HybridPlan | None = None,
+    show: Path | str | None = None,
 ) -> str:
     """Return the page as HTML."""
     height, width = spec.input_size

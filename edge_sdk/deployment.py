@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import edge_sdk
+from edge_sdk.budget import Budget
 from edge_sdk.bundle import write_bundle
 from edge_sdk.engine_trial import WORTHWHILE, EngineTrial
 from edge_sdk.errors import EdgeError
 from edge_sdk.files import sha256, write_text
 from edge_sdk.head_spec import HeadSpec
+from edge_sdk.hybrid_plan import HybridPlan
 from edge_sdk.precision_plan import PrecisionPlan
 from edge_sdk.progress import Progress, silent
 from edge_sdk.suppression import RUNNING
@@ -36,12 +38,14 @@ class Build:
     plan : what was shipped, with its target.
     speedup : how many times as fast as float INT8 is, timed in turn; None if nothing is INT8.
     refused : whether INT8 was planned and float is shipped, since INT8 is not faster here.
+    search : the search that the plan came from, None if it came from none.
     """
 
     bundle: Path
     plan: PrecisionPlan
     speedup: float | None
     refused: bool
+    search: HybridPlan | None = None
 
 
 def plan(
@@ -50,9 +54,18 @@ def plan(
     target: str,
     output: Path | str,
     *,
+    budget: Budget | None = None,
+    images: Path | str | None = None,
+    latency: Path | str | None = None,
     keep_float: Sequence[str] = (),
+    method: str = "mse",
+    threads: int | None = None,
+    progress: Progress = silent,
 ) -> PrecisionPlan:
-    """Write the plan that runs every layer in INT8 but those to be kept.
+    """Write a plan: with a budget the best hybrid within it, without one all INT8.
+
+    The search (see `plan_search.search_plan`, which also returns what it found) takes minutes;
+    the plan without one is written at once.
 
     Parameters
     ----------
@@ -60,7 +73,11 @@ def plan(
     calibration : of this model, a file of `calibrate`.
     target : "openvino" or "onnxruntime".
     output : the plan to write (`plan.yaml`).
+    budget : what a hybrid may cost; None asks for no search.
+    images, latency, threads : for the search; see `plan_search.search_plan`.
     keep_float : patterns (`fnmatch`) of layer names that stay float, with their groups.
+    method : how ranges are found: "mse", "max", "percentile" or "entropy".
+    progress : told of the search's steps.
 
     Raises
     ------
@@ -68,6 +85,13 @@ def plan(
         If a file cannot be used, the calibration is of another model, the target is unknown,
         or a pattern fits no layer.
     """
+    if budget is not None:
+        from edge_sdk.plan_search import search_plan
+
+        return search_plan(
+            model, calibration, target, output, budget, images=images, latency=latency,
+            keep_float=keep_float, method=method, threads=threads, progress=progress,
+        ).plan  # fmt: skip
     from edge_sdk.converters.layer_groups import layer_groups
     from edge_sdk.converters.lowering import lowering
     from edge_sdk.converters.model_file import load_model, model_key
@@ -75,7 +99,8 @@ def plan(
     lowering(target)
     graph = load_model(model)
     _calibration(calibration, model, graph)
-    made = PrecisionPlan(model_key(graph), target, tuple(layer_groups(graph, keep_float)))
+    groups = tuple(layer_groups(graph, keep_float))
+    made = PrecisionPlan(model_key(graph), target, groups, method)
     made.save(output)
     return made
 
@@ -87,9 +112,10 @@ def build(
     target: str,
     output: Path | str,
     *,
-    method: str = "mse",
+    method: str | None = None,
     seven_bit_weights: bool | None = None,
     keep_int8: bool = False,
+    show: Path | str | None = None,
     progress: Progress = silent,
 ) -> Build:
     """Lower a float model for a target, build its engine and write the bundle.
@@ -104,10 +130,12 @@ def build(
     plan : of this model and target, a file of `plan`.
     target : "openvino" or "onnxruntime".
     output : the bundle to write, NAME.edge or NAME.edge.zip.
-    method : how ranges are found: "mse", "max", "percentile" or "entropy".
+    method : how ranges are found, if not as the plan says.
     seven_bit_weights : weights from -63 to 63, for CPUs without VNNI; None looks at this
         machine's CPU.
     keep_int8 : ship INT8 whatever the timing says.
+    show : images whose pictures the report and the selftest may hold; None takes frames of
+        the test camera.
     progress : told of the steps.
 
     Raises
@@ -117,6 +145,7 @@ def build(
         built.
     """
     from edge_sdk.bundle_report import bundle_report
+    from edge_sdk.bundle_selftest import selftest_files
     from edge_sdk.converters.lowering import lowering
     from edge_sdk.converters.lowering.cpu import GRID
     from edge_sdk.converters.lowering.instruction_set import needs_seven_bit_weights
@@ -125,6 +154,8 @@ def build(
     inputs = _Inputs.read(model, calibration, plan, target)
     if seven_bit_weights is None:
         seven_bit_weights = needs_seven_bit_weights()
+    search = HybridPlan.of(plan, inputs.plan)
+    method = method or inputs.plan.ranges
     progress(0, 3, "building")
     table = inputs.calibration.quantization_table(inputs.graph, method)
     layers = inputs.plan.int8_layers
@@ -152,19 +183,23 @@ def build(
             "engines": {target: engine},
             "precision": _summary(shipped, method),
             "provenance": inputs.provenance(),
-            "measured": trial.measured(),
+            "measured": {**trial.measured(), **_searched(search)},
         }
+        built = trial.engines[engine["precision"]]
         contents = {
             "model.onnx": Path(model),
             "quant.json": table.to_json(),
             "plan.yaml": shipped.to_yaml(),
-            "report.html": bundle_report(inputs.spec, inputs.calibration, table, shipped, trial),
+            "report.html": bundle_report(
+                inputs.spec, inputs.calibration, table, shipped, trial, search, show
+            ),
             **inputs.proof(),
             **trial.files(engine["precision"]),
+            **selftest_files(model, built, target, inputs.spec, show),
         }
         write_bundle(output, contents, manifest)
     progress(3, 3, "building")
-    return Build(Path(output), shipped, trial.speedup, refused)
+    return Build(Path(output), shipped, trial.speedup, refused, search)
 
 
 def deploy(
@@ -178,9 +213,11 @@ def deploy(
     input_size: tuple[int, int] | None = None,
     limit: int = 256,
     method: str = "mse",
+    budget: Budget | None = None,
     keep_float: Sequence[str] = (),
     seven_bit_weights: bool | None = None,
     keep_int8: bool = False,
+    show: Path | str | None = None,
     progress: Progress = silent,
 ) -> Build:
     """Convert, calibrate, plan and build in one go.
@@ -193,7 +230,8 @@ def deploy(
     ----------
     source : a checkpoint or an ONNX file.
     images : a folder of representative images, a glob, or `test://street?...`.
-    target, output, method, keep_float, seven_bit_weights, keep_int8 : see `plan`, `build`.
+    target, output, method, budget, keep_float, seven_bit_weights, keep_int8, show : see `plan`,
+        `build`. Without a budget everything runs in INT8.
     head, names, input_size : see `convert`.
     limit : use at most so many images.
     progress : told of all steps.
@@ -214,16 +252,19 @@ def deploy(
     model, calibration = work / "model.onnx", work / "model.calib"
     _convert(Path(source), model, head, names, input_size, progress)
     calibrate(model, images, calibration, limit=limit, progress=progress)
-    plan(model, calibration, target, work / "plan.yaml", keep_float=keep_float)
+    plan(
+        model, calibration, target, work / "plan.yaml", budget=budget, keep_float=keep_float,
+        method=method, progress=progress,
+    )  # fmt: skip
     return build(
         model,
         calibration,
         work / "plan.yaml",
         target,
         output,
-        method=method,
         seven_bit_weights=seven_bit_weights,
         keep_int8=keep_int8,
+        show=show,
         progress=progress,
     )
 
@@ -325,6 +366,15 @@ def _all_float(plan: PrecisionPlan, speedup: float | None) -> PrecisionPlan:
     why = f"INT8 is no faster: {speedup:.2f}x"
     groups = tuple(replace(group, precision="float", why=why) for group in plan.groups)
     return replace(plan, groups=groups)
+
+
+def _searched(search: HybridPlan | None) -> dict[str, Any]:
+    """Return what the search measured of its plan, for the manifest."""
+    if search is None:
+        return {}
+    chosen = search.chosen
+    found = {"budget": search.budget, "met": search.met, "ms": chosen.ms, "shift": chosen.loss}
+    return {"search": {**found, "points_lost": chosen.drop}}
 
 
 def _summary(plan: PrecisionPlan, method: str) -> dict[str, Any]:

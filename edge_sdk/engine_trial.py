@@ -1,7 +1,9 @@
-"""The float and the INT8 engine of one model, built and timed against each other."""
+"""Engines of one model in several precisions, built and timed against each other."""
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     import onnx
 
     from edge_sdk.evaluation.timing import Timing
+    from edge_sdk.runtime.backends import Engine
 
 WORTHWHILE = 1.02
 """INT8 is shipped if it is at least so many times as fast as float."""
@@ -26,41 +29,49 @@ class EngineTrial:
     ----------
     target : the engine library.
     folder : where the candidates are written.
-    engines : precision -> the file to open.
-    times : precision -> milliseconds of one inference.
+    threads : that one inference may use; None leaves the choice to the library.
+    engines : candidate, e.g. "float" or "int8" -> the file to open.
+    times : candidate -> milliseconds of one inference.
     """
 
     target: str
     folder: Path
+    threads: int | None = None
     engines: dict[str, Path] = field(default_factory=dict)
     times: dict[str, Timing] = field(default_factory=dict)
 
-    def add(self, precision: str, graph: onnx.ModelProto) -> None:
+    def add(self, name: str, graph: onnx.ModelProto) -> None:
         """Build the engine of one candidate."""
         from edge_sdk.converters.engines import write_engine
 
-        folder = self.folder / precision
+        folder = self.folder / name
         folder.mkdir()
-        self.engines[precision] = write_engine(self.target, graph, folder)
+        self.engines[name] = write_engine(self.target, graph, folder)
 
-    def time(self, spec: HeadSpec) -> None:
-        """Run all candidates in turn for a moment."""
+    def drop(self, name: str) -> None:
+        """Forget a candidate and remove its files."""
+        shutil.rmtree(self.engines.pop(name).parent)
+
+    def open(self, name: str, spec: HeadSpec) -> Engine:
+        """Load a candidate's engine."""
+        from edge_sdk.runtime.backends import open_engine
+
+        return open_engine(self.engines[name], self.target, spec, self.threads)
+
+    def time(self, spec: HeadSpec, names: Iterable[str] | None = None) -> None:
+        """Run the named candidates, or all, in turn for a moment."""
         import numpy as np
 
         from edge_sdk.evaluation.timing import interleaved
-        from edge_sdk.runtime.backends import open_engine
 
-        opened = {
-            precision: open_engine(path, self.target, spec)
-            for precision, path in self.engines.items()
-        }
+        opened = {name: self.open(name, spec) for name in names or self.engines}
         try:
-            workers = {precision: engine.worker() for precision, engine in opened.items()}
+            workers = {name: engine.worker() for name, engine in opened.items()}
             rng = np.random.default_rng(0)
             image = rng.uniform(0, 255 * spec.preprocessing.scale, (1, 3, *spec.input_size))
             for worker in workers.values():
                 worker.input[...] = image
-            self.times = interleaved(workers, repetitions=_REPETITIONS)
+            self.times.update(interleaved(workers, repetitions=_REPETITIONS))
         finally:
             for engine in opened.values():
                 engine.close()
@@ -72,9 +83,9 @@ class EngineTrial:
             return None
         return self.times["float"].median / self.times["int8"].median
 
-    def files(self, precision: str) -> dict[str, Path | bytes | str]:
+    def files(self, name: str) -> dict[str, Path | bytes | str]:
         """Return the files of a candidate by their names in the bundle."""
-        folder = self.engines[precision].parent
+        folder = self.engines[name].parent
         return {self.name(path): path for path in sorted(folder.iterdir())}
 
     def name(self, path: Path) -> str:
@@ -90,5 +101,5 @@ class EngineTrial:
         return {
             "inference_ms": {name: timing._asdict() for name, timing in self.times.items()},
             "speedup": self.speedup,
-            "conditions": conditions(),
+            "conditions": conditions(self.threads),
         }

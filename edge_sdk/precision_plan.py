@@ -52,11 +52,20 @@ class PrecisionPlan:
     model_key : of the float model it was made for.
     target : the engine it was made for, e.g. "openvino".
     groups : in the order of the graph.
+    ranges : how the ranges of the INT8 tensors are found ("mse", "max", ...).
+    about : how the plan came about, for people.
     """
 
     model_key: str
     target: str
     groups: tuple[PlanGroup, ...] = field(default=())
+    ranges: str = "mse"
+    about: str = ""
+
+    @property
+    def int8_groups(self) -> frozenset[str]:
+        """Names of the groups that run in INT8."""
+        return frozenset(group.name for group in self.groups if group.precision == "int8")
 
     @property
     def int8_layers(self) -> frozenset[str]:
@@ -117,6 +126,8 @@ class PrecisionPlan:
         values = {
             "model_key": self.model_key,
             "target": self.target,
+            "about": self.about,
+            "ranges": self.ranges,
             "groups": [
                 {
                     "name": group.name,
@@ -157,11 +168,18 @@ class PrecisionPlan:
 
     @classmethod
     def _from_dict(cls, values: Any) -> PrecisionPlan:
-        _fields(values, {"model_key": str, "target": str, "groups": list}, set(), "the plan")
+        needed = {"model_key": str, "target": str, "groups": list}
+        _fields(values, needed, {"ranges", "about"}, "the plan")
         groups = tuple(_group(number, entry) for number, entry in enumerate(values["groups"], 1))
         _once((group.name for group in groups), "the group")
         _once((layer for group in groups for layer in group.layers), "the layer")
-        return cls(values["model_key"], values["target"], groups)
+        return cls(
+            values["model_key"],
+            values["target"],
+            groups,
+            str(values.get("ranges") or "mse"),
+            str(values.get("about") or ""),
+        )
 
 
 def _group(number: int, entry: Any) -> PlanGroup:

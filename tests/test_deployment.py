@@ -78,7 +78,7 @@ def test_a_bundle_holds_what_it_was_made_of(calibrated: Path, tmp_path: Path) ->
         assert names == {
             "model.onnx", "quant.json", "plan.yaml", "proof.json", "report.html",
             "engines/openvino/lowered.onnx", "engines/openvino/model.xml",
-            "engines/openvino/model.bin",
+            "engines/openvino/model.bin", "selftest/expected.json", "selftest/frames.npz",
         }  # fmt: skip
         table = QuantizationTable.load(bundle.file("quant.json"))
         assert table.model_key == bundle.manifest["model_key"]

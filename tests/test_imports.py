@@ -15,8 +15,11 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "edge_sdk"
 
 ROOMS = ("cli", "training", "calibration", "converters", "evaluation", "datasets", "runtime")
-DEPLOYMENT = ("deployment", "engine_trial", "bundle_report", "bundle_selftest")
-"""Modules at the top that lead through the rooms: the verbs plan, build and deploy."""
+DEPLOYMENT = (
+    "deployment", "engine_trial", "bundle_report", "bundle_selftest", "profiling", "plan_search",
+    "plan_trials",
+)  # fmt: skip
+"""Modules at the top that lead through the rooms: the verbs profile, plan, build and deploy."""
 
 MAY_USE = {
     "cli": {*ROOMS, "deployment"},

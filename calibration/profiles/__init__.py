@@ -28,6 +28,16 @@ class Kernel(NamedTuple):
     ms: float
 
 
+def check(target: str) -> None:
+    """Raise EdgeError if the engines of a target cannot be profiled here."""
+    if target not in PROFILED:
+        raise EdgeError(
+            f"Engines for {target!r} cannot be profiled here, only those for "
+            f"{', '.join(PROFILED)}: run `edge-sdk profile` on the target, and give its table "
+            "with --latency."
+        )
+
+
 def profile(
     engine: Path, target: str, spec: HeadSpec, *, threads: int | None = None, repetitions: int = 20
 ) -> list[Kernel]:
@@ -48,12 +58,7 @@ def profile(
     MissingExtra
         If its package is not installed.
     """
-    if target not in PROFILED:
-        raise EdgeError(
-            f"Engines for {target!r} cannot be profiled here, only those for "
-            f"{', '.join(PROFILED)}: measure on the target with `edge-sdk profile`, and give the "
-            "table with --latency."
-        )
+    check(target)
     if not installed(target):
         raise MissingExtra(target, target, f"The target {target!r}")
     module = importlib.import_module(f"edge_sdk.calibration.profiles.{target}")

@@ -9,7 +9,7 @@ from typing import Any
 from edge_sdk.errors import EdgeError, MissingExtra
 
 COMMANDS = (
-    "convert", "calibrate", "plan", "build", "deploy", "run", "bench", "eval", "compare",
+    "convert", "calibrate", "profile", "plan", "build", "deploy", "run", "bench", "eval", "compare",
     "inspect", "doctor", "selftest", "dataset", "train", "finetune", "compile", "lint",
 )  # fmt: skip
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_sdk.cli.console import console, progress_bar
-from edge_sdk.cli.options import KeepInt8, Method
+from edge_sdk.cli.options import KeepInt8, ShowImages
 
 if TYPE_CHECKING:
     from edge_sdk.deployment import Build
@@ -20,7 +20,9 @@ def build(
     plan: Annotated[Path, typer.Option(help="Its plan, from `edge-sdk plan`.")],
     target: Annotated[str, typer.Option(help="openvino or onnxruntime.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="NAME.edge, or NAME.edge.zip.")],
-    method: Method = "mse",
+    method: Annotated[
+        str | None, typer.Option(help="Range method, if not the plan's: mse, max, ...")
+    ] = None,
     seven_bit_weights: Annotated[
         bool | None,
         typer.Option(
@@ -29,6 +31,7 @@ def build(
         ),
     ] = None,
     keep_int8: KeepInt8 = False,
+    show_images: ShowImages = None,
 ) -> None:
     """Build the engine of one target and write the bundle."""
     from edge_sdk.deployment import build as run
@@ -43,6 +46,7 @@ def build(
             method=method,
             seven_bit_weights=seven_bit_weights,
             keep_int8=keep_int8,
+            show=show_images,
             progress=progress,
         )
     show(done)

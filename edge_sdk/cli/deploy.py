@@ -9,7 +9,24 @@ import typer
 
 from edge_sdk.cli.build import show
 from edge_sdk.cli.console import console, progress_bar
-from edge_sdk.cli.options import Head, KeepInt8, Method, Names, Size, Source
+from edge_sdk.cli.options import (
+    Head,
+    Hybrid,
+    KeepFloat,
+    KeepInt8,
+    Labels,
+    MaxDrop,
+    MaxLatency,
+    MaxShift,
+    Method,
+    Names,
+    ShowImages,
+    Size,
+    Source,
+    Split,
+    budget_of,
+)
+from edge_sdk.cli.plan import show_search
 
 
 def deploy(
@@ -25,18 +42,26 @@ def deploy(
     size: Size = None,
     limit: Annotated[int, typer.Option(min=1, help="Calibrate on at most so many images.")] = 256,
     method: Method = "mse",
-    keep_float: Annotated[
-        list[str] | None,
-        typer.Option(help="Layers to keep float, by name or pattern ('*head*'); repeatable."),
-    ] = None,
+    hybrid: Hybrid = False,
+    max_drop: MaxDrop = None,
+    labels: Labels = None,
+    split: Split = "train",
+    max_shift: MaxShift = None,
+    max_latency: MaxLatency = None,
+    keep_float: KeepFloat = None,
     keep_int8: KeepInt8 = False,
+    show_images: ShowImages = None,
 ) -> None:
-    """Convert, calibrate, plan (all INT8) and build; run it again to go on where it stopped."""
+    """Convert, calibrate, plan and build; run it again to go on where it stopped.
+
+    All layers run in INT8, or with a budget those of the best hybrid (see `edge-sdk plan`).
+    """
     from edge_sdk.cli.convert import parse_size
     from edge_sdk.converters.heads.names import read_names
     from edge_sdk.deployment import deploy as run
     from edge_sdk.deployment import work_folder
 
+    budget = budget_of(hybrid, max_drop, max_shift, max_latency, labels, split)
     with progress_bar() as progress:
         done = run(
             model,
@@ -48,9 +73,15 @@ def deploy(
             input_size=None if size is None else parse_size(size),
             limit=limit,
             method=method,
+            budget=budget,
             keep_float=keep_float or (),
             keep_int8=keep_int8,
+            show=show_images,
             progress=progress,
         )
+    if done.search is not None:
+        show_search(done.search)
     show(done)
     console.print(f"What was made on the way: {work_folder(output)}", soft_wrap=True)
+    if done.search is not None and not done.search.met:
+        raise typer.Exit(1)

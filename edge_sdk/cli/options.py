@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from edge_sdk.budget import Budget
 
 Source = Annotated[Path, typer.Argument(help="A .pth, .safetensors or .onnx file.")]
 Head = Annotated[
@@ -17,3 +20,56 @@ Method = Annotated[str, typer.Option(help="Range method: mse, max, percentile or
 KeepInt8 = Annotated[
     bool, typer.Option("--keep-int8", help="Ship INT8 even if it is no faster here.")
 ]
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, help="Threads of one inference; by default the engine's own choice."),
+]
+KeepFloat = Annotated[
+    list[str] | None,
+    typer.Option(help="Layers to keep float, by name or pattern ('*head*'); repeatable."),
+]
+Hybrid = Annotated[
+    bool, typer.Option("--hybrid", help="Search for the best hybrid, with the default --max-shift.")
+]
+MaxDrop = Annotated[
+    float | None,
+    typer.Option(help="Search: points of mAP50-95 that may be lost, measured on --labels."),
+]
+MaxShift = Annotated[
+    float | None,
+    typer.Option(
+        help="Search: how far scores and boxes may move from float's, without labels "
+        "(0.02 if --hybrid is all that is asked)."
+    ),
+]
+MaxLatency = Annotated[
+    float | None, typer.Option(help="Search: milliseconds that one inference may take.")
+]
+Labels = Annotated[
+    str | None,
+    typer.Option(help="Labelled images for --max-drop: training images, YOLO, COCO or VOC."),
+]
+Split = Annotated[str, typer.Option(help="The split of --labels to use.")]
+ShowImages = Annotated[
+    str | None,
+    typer.Option(
+        help="Show pictures of these images in the report, not frames of the test camera."
+    ),
+]
+
+
+def budget_of(
+    hybrid: bool,
+    max_drop: float | None,
+    max_shift: float | None,
+    max_latency: float | None,
+    labels: str | None,
+    split: str,
+) -> Budget | None:
+    """Return the budget that the options tell, None if they ask for no search."""
+    from edge_sdk.budget import Budget
+
+    limits = (max_drop, max_shift, max_latency, labels)
+    if not hybrid and all(value is None for value in limits):
+        return None
+    return Budget(max_drop, max_shift, max_latency, labels, split)

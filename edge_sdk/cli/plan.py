@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_sdk.cli.console import console
+from edge_sdk.cli.console import console, progress_bar
+from edge_sdk.cli.options import (
+    Hybrid,
+    KeepFloat,
+    Labels,
+    MaxDrop,
+    MaxLatency,
+    MaxShift,
+    Method,
+    Split,
+    Threads,
+    budget_of,
+)
+from edge_sdk.cli.tables import table
+
+if TYPE_CHECKING:
+    from edge_sdk.hybrid_plan import HybridPlan
+    from edge_sdk.precision_plan import PrecisionPlan
 
 
 def plan(
@@ -15,21 +32,81 @@ def plan(
     calib: Annotated[Path, typer.Option(help="Its calibration, from `edge-sdk calibrate`.")],
     target: Annotated[str, typer.Option(help="openvino or onnxruntime.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The plan to write.")],
-    keep_float: Annotated[
-        list[str] | None,
-        typer.Option(help="Layers to keep float, by name or pattern ('*head*'); repeatable."),
+    hybrid: Hybrid = False,
+    max_drop: MaxDrop = None,
+    labels: Labels = None,
+    split: Split = "train",
+    max_shift: MaxShift = None,
+    max_latency: MaxLatency = None,
+    keep_float: KeepFloat = None,
+    images: Annotated[
+        str | None,
+        typer.Option(help="Images to measure the shift on; by default those of the calibration."),
     ] = None,
+    latency: Annotated[
+        Path | None,
+        typer.Option(help="A table that `edge-sdk profile` wrote on the target."),
+    ] = None,
+    method: Method = "mse",
+    threads: Threads = None,
 ) -> None:
-    """Write the plan that runs every layer in INT8 but those to be kept; edit it as you like."""
-    from edge_sdk.deployment import plan as run
+    """Write which layers run in INT8: all, or with a budget the best hybrid; edit it as you like.
 
-    made = run(model, calib, target, output, keep_float=keep_float or ())
+    With a budget the exit status is 1 if no plan keeps to it; the closest one is written.
+    """
+    from edge_sdk.deployment import plan as write_all_int8
+    from edge_sdk.plan_search import search_plan
+
+    budget = budget_of(hybrid, max_drop, max_shift, max_latency, labels, split)
+    keep = keep_float or ()
+    if budget is None:
+        made = write_all_int8(model, calib, target, output, keep_float=keep, method=method)
+        _tell(made, output)
+        found = None
+    else:
+        with progress_bar() as progress:
+            found = search_plan(
+                model, calib, target, output, budget, images=images, latency=latency,
+                keep_float=keep, method=method, threads=threads, progress=progress,
+            )  # fmt: skip
+        show_search(found)
+        _tell(found.plan, output)
+    console.print(
+        f"Next: edge-sdk build {model} --calib {calib} --plan {output} --target {target} "
+        "-o NAME.edge",
+        soft_wrap=True,
+        markup=False,
+    )
+    if found is not None and not found.met:
+        raise typer.Exit(1)
+
+
+def show_search(found: HybridPlan) -> None:
+    """Print what was measured, fastest last, and what was chosen."""
+    rows = [
+        {
+            "": "*" if trial == found.chosen else "",
+            "plan": trial.name,
+            "INT8 groups": len(trial.int8),
+            "ms": trial.ms,
+            "shift": trial.loss,
+            "points lost": trial.drop,
+        }
+        for trial in sorted(found.trials, key=lambda trial: -trial.ms)
+    ]
+    if all(row["points lost"] is None for row in rows):
+        for row in rows:
+            del row["points lost"]
+    console.print(table(rows, f"Asked: {found.budget}"))
+    style = None if found.met else "yellow"
+    console.print(found.remark, style=style, soft_wrap=True, markup=False)
+
+
+def _tell(made: PrecisionPlan, output: Path) -> None:
     layers = sum(len(group.layers) for group in made.groups)
     console.print(
         f"{output}: {len(made.int8_layers)} of {layers} layers in {len(made.groups)} groups run "
-        f"in INT8, {made.share():.1%} of the multiply-accumulates.\n"
-        f"Next: edge-sdk build {model} --calib {calib} --plan {output} --target {target} "
-        "-o NAME.edge",
+        f"in INT8, {made.share():.1%} of the multiply-accumulates.",
         soft_wrap=True,
         markup=False,
     )

@@ -62,8 +62,8 @@ def test_the_pure_engines_take_what_was_timed() -> None:
     assert table.predict(()) == pytest.approx(34.0)
     assert table.predict(EVERYTHING) == pytest.approx(14.0)
     assert table.rest == pytest.approx(2.0)
-    assert table.groups["b"].float == pytest.approx(8.0)
-    assert table.groups["b"].int8 == pytest.approx(3.0)
+    assert table.groups["b"].float_ms == pytest.approx(8.0)
+    assert table.groups["b"].int8_ms == pytest.approx(3.0)
 
 
 def test_a_change_of_precision_costs_what_the_mixed_plans_took_longer() -> None:

@@ -4,10 +4,15 @@ import numpy as np
 import pytest
 
 from edge_sdk.calibration.latency import Change, GroupTime, LatencyTable
-from edge_sdk.calibration.search import Estimate, Problem, pareto
+from edge_sdk.calibration.search import Estimate, Loss, Problem, pareto
+
+SCORES, BOXES, BOTH = (1.0, 0.0), (0.0, 1.0), (0.5, 0.5)
+"""Which part of a shift the groups' losses are made of."""
 
 
-def problem(seed: int = 0, groups: int = 8, **options: object) -> Problem:
+def problem(
+    seed: int = 0, groups: int = 8, mix: tuple[float, float] = BOTH, **options: object
+) -> Problem:
     rng = np.random.default_rng(seed)
     names = [f"g{index}" for index in range(groups)]
     times = {}
@@ -15,7 +20,8 @@ def problem(seed: int = 0, groups: int = 8, **options: object) -> Problem:
         slow = float(rng.uniform(1, 5))
         times[name] = GroupTime(slow, slow * float(rng.uniform(0.2, 1.1)))
     changes = {pair: Change(*rng.uniform(0, 1, 2).tolist()) for pair in pairwise(names)}
-    losses = dict(zip(names, rng.exponential(1.0, groups).tolist(), strict=True))
+    parts = rng.exponential(1.0, (groups, 2)) * mix
+    losses = {name: Loss(*part) for name, part in zip(names, parts.tolist(), strict=True)}
     return Problem(losses, LatencyTable("k", "t", times, changes, 0.5), **options)  # type: ignore[arg-type]
 
 
@@ -25,19 +31,25 @@ def everything(one: Problem) -> list[Estimate]:
     return [one.estimate(subset) for subset in subsets]
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_the_fastest_plan_within_a_loss_is_found(seed: int) -> None:
-    one = problem(seed)
+@pytest.mark.parametrize(("mix", "slack"), [(SCORES, 0.05), (BOXES, 1e-3), (BOTH, 0.05)])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_fastest_plan_within_a_loss_is_found(
+    seed: int, mix: tuple[float, float], slack: float
+) -> None:
+    one = problem(seed, mix=mix)
     for bound in (0.0, 0.7, 2.0, 100.0):
         best = min(plan.ms for plan in everything(one) if plan.loss <= bound)
         found = one.estimate(one.fastest(bound))
-        assert found.ms == pytest.approx(best, rel=1e-3)
-        assert found.loss <= bound + 1e-9
+        assert found.ms <= best * (1 + slack)
+        assert found.loss <= bound + 1e-6
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_the_most_faithful_plan_within_a_latency_is_found(seed: int) -> None:
-    one = problem(seed)
+@pytest.mark.parametrize(("mix", "slack"), [(SCORES, 2e-3), (BOXES, 2e-3), (BOTH, 0.1)])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_most_faithful_plan_within_a_latency_is_found(
+    seed: int, mix: tuple[float, float], slack: float
+) -> None:
+    one = problem(seed, mix=mix)
     fastest, float_ms = one.estimate(one.fastest()).ms, one.estimate(()).ms
     for part in (0.02, 0.3, 0.8, 1.0):
         bound = fastest + part * (float_ms - fastest)
@@ -45,8 +57,15 @@ def test_the_most_faithful_plan_within_a_latency_is_found(seed: int) -> None:
         plan = one.most_faithful(bound)
         assert plan is not None
         found = one.estimate(plan)
-        assert found.loss == pytest.approx(best, abs=2e-3)
+        assert found.loss <= best * (1 + slack) + 2e-3
         assert found.ms <= bound * (1 + 1e-6)
+
+
+def test_parts_of_a_loss_add_up_each_in_its_way() -> None:
+    latency = LatencyTable("k", "t", dict.fromkeys("ab", GroupTime(2.0, 1.0)), {}, 0.0)
+    one = Problem({"a": Loss(0.1, 0.09), "b": Loss(0.2, 0.16)}, latency)
+    assert one.estimate({"a"}).loss == pytest.approx(0.1 + 0.3)
+    assert one.estimate({"a", "b"}).loss == pytest.approx(0.3 + 0.5)
 
 
 def test_a_latency_below_the_fastest_plan_has_none() -> None:
@@ -58,7 +77,6 @@ def test_groups_that_must_stay_float_do() -> None:
     kept = frozenset({"g1", "g4"})
     one = problem(kept=kept)
     assert not one.fastest() & kept
-    assert one.all_int8() == frozenset(one.losses) - kept
     assert not one.front()[-1].int8 & kept
     best = min(plan.ms for plan in everything(one))
     assert one.estimate(one.fastest()).ms == pytest.approx(best, rel=1e-3)
@@ -67,7 +85,7 @@ def test_groups_that_must_stay_float_do() -> None:
 def test_dear_changes_keep_neighbours_together() -> None:
     names = ["a", "b", "c"]
     times = dict.fromkeys(names, GroupTime(2.0, 1.0))
-    losses = {"a": 0.1, "b": 5.0, "c": 0.1}
+    losses = {"a": Loss(0.1, 0.0), "b": Loss(5.0, 0.0), "c": Loss(0.1, 0.0)}
     for price, expected in ((0.0, {"a", "c"}), (3.0, set())):
         changes = dict.fromkeys((("a", "b"), ("b", "c")), Change(price, price))
         one = Problem(losses, LatencyTable("k", "t", times, changes, 0.0))
@@ -89,18 +107,23 @@ def test_pareto_drops_what_is_beaten() -> None:
     assert pareto([worse, better, good]) == [better, good]
 
 
-def test_losses_that_do_not_add_up_are_corrected_by_measurements() -> None:
-    one = problem()
+@pytest.mark.parametrize("part", [0, 1])
+def test_losses_that_do_not_add_up_are_corrected_by_measurements(part: int) -> None:
+    one = problem(mix=(SCORES, BOXES)[part])
     names = frozenset(one.losses)
-    truth = {name: 0.5 * loss for name, loss in one.losses.items()}
+    truth = {name: 0.5 * loss[part] for name, loss in one.losses.items()}
     truth["g2"] *= 3
     plans = [names, names - {"g2"}, frozenset({"g2", "g3"})]
-    measured = {plan: sum(truth[name] for name in plan) for plan in plans}
+    measured = {}
+    for plan in plans:
+        parts = [0.0, 0.0]
+        parts[part] = sum(truth[name] for name in plan)
+        measured[plan] = Loss(*parts)
     corrected = one.corrected(measured)
     for plan in plans:
-        assert corrected.estimate(plan).loss == pytest.approx(measured[plan], rel=0.1)
-    assert corrected.losses["g2"] > 1.2 * one.losses["g2"] * 0.5
-    assert all(loss >= 0 for loss in corrected.losses.values())
+        assert corrected.loss(plan)[part] == pytest.approx(measured[plan][part], rel=0.1)
+    assert corrected.losses["g2"][part] > 1.2 * one.losses["g2"][part] * 0.5
+    assert all(loss[part] >= 0 for loss in corrected.losses.values())
 
 
 def test_the_price_of_changes_is_corrected_and_the_pure_plans_stay() -> None:
@@ -115,6 +138,6 @@ def test_the_price_of_changes_is_corrected_and_the_pure_plans_stay() -> None:
 
 def test_a_model_that_loses_nothing_runs_in_int8() -> None:
     one = problem()
-    free = Problem(dict.fromkeys(one.losses, 0.0), one.latency)
+    free = Problem(dict.fromkeys(one.losses, Loss(0.0, 0.0)), one.latency)
     assert free.fastest(0.0) == free.fastest()
-    assert free.corrected({frozenset(one.losses): 0.0}).losses == free.losses
+    assert free.corrected({frozenset(one.losses): Loss(0.0, 0.0)}).losses == free.losses
