@@ -72,6 +72,7 @@ setup(
     packages=find_packages(include=["edge_sdk", "edge_sdk.*"]),
     package_data={
         "edge_sdk": ["py.typed"],
+        "edge_sdk.runtime": ["*.html"],
         "edge_sdk.runtime.kernels": ["*.h", "*.pyx"],
     },
     ext_modules=cythonize([kernels, street], language_level=3),

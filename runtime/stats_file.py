@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from edge_sdk.errors import EdgeError
+from edge_sdk.runtime.machine import clocks, temperatures
 
 if TYPE_CHECKING:
     from edge_sdk.runtime.pipeline import Pipeline
@@ -20,7 +21,8 @@ class StatsFile:
     """JSON lines: one a second about the time since the last, and at the end one with everything.
 
     Each holds `seconds` since the start, `fps`, `counts` (since the start), `stages_ms` and
-    `cameras`; the last one also `"final": true`. Lines also come while no frames do.
+    `cameras`, `temperatures` (degrees Celsius) and `clocks` (MHz), where the kernel tells them;
+    the last one also `"final": true`. Lines also come while no frames do.
     """
 
     def __init__(self, path: Path | str, pipeline: Pipeline) -> None:
@@ -41,7 +43,9 @@ class StatsFile:
         mark = self._pipeline.mark()
         summary = self._pipeline.summary(since=self._mark)
         fps = (summary.delivered - self._delivered) / elapsed
-        self._file.write(json.dumps({**summary.to_dict(), "fps": round(fps, 3)}) + "\n")
+        machine = {"temperatures": temperatures(), "clocks": clocks()}
+        line = {**summary.to_dict(), "fps": round(fps, 3), **machine}
+        self._file.write(json.dumps(line) + "\n")
         self._delivered, self._mark, self._since = summary.delivered, mark, perf_counter()
 
     def close(self) -> None:

@@ -27,6 +27,7 @@ def stream(
     duration: float | None = None,
     max_frames: int | None = None,
     stats: Path | str | None = None,
+    serve: str | None = None,
     stop: threading.Event | None = None,
     **settings: Any,
 ) -> Summary:
@@ -40,6 +41,7 @@ def stream(
         False ends the stream.
     policy, max_staleness, duration, max_frames : see `Pipeline`.
     stats : a file for one line of JSON a second, and a last one with the whole summary.
+    serve : HOST:PORT of a live page for browsers, with metrics for Prometheus at /metrics.
     stop : ends the stream once it is set.
 
     Returns
@@ -73,6 +75,10 @@ def stream(
         if stats is not None:
             file = stack.enter_context(closing(StatsFile(stats, pipeline)))
             pipeline.observe(file.tick)
+        if serve is not None:
+            from edge_sdk.runtime.live_page import LivePage
+
+            consumers.append(stack.enter_context(closing(LivePage(serve, pipeline))))
         if stop is not None:
             pipeline.observe(lambda: pipeline.stop() if stop.is_set() else None)
         stack.callback(pipeline.close)

@@ -41,6 +41,10 @@ def run(
     duration: Annotated[float | None, typer.Option(help="Seconds to run.")] = None,
     max_frames: Annotated[int | None, typer.Option(help="Results to stop after.")] = None,
     stats: Annotated[Path | None, typer.Option(help="A .jsonl file, one line a second.")] = None,
+    serve: Annotated[
+        str | None,
+        typer.Option(help="HOST:PORT of a live page and /metrics, such as 127.0.0.1:8080."),
+    ] = None,
     score: Annotated[
         float | None, typer.Option(help="The lowest score shown, 0..1; else the bundle's.")
     ] = None,
@@ -63,6 +67,8 @@ def run(
     stop = _stop_at_signals()
     settings = {"target": target, "threads": threads, "parallel": parallel}
     with Detector(model, **settings, score=score, iou=iou) as detector:  # type: ignore[arg-type]
+        if serve:
+            console.print(f"Live page: http://{serve}/", markup=False)
         with console.status(f"Streaming through {model} ({detector.target})") as status:
             summary = stream(
                 detector,
@@ -73,6 +79,7 @@ def run(
                 duration=duration,
                 max_frames=max_frames,
                 stats=stats,
+                serve=serve,
                 stop=stop,
             )
         how = f"threads {threads or 'by default'}" + (f" x {parallel}" if parallel > 1 else "")

@@ -73,7 +73,7 @@ def test_failure_beside_others_that_go_on_is_status_1(tiny_bundle: Path, tmp_pat
     picture.write_bytes(b"no picture")
     program = edge_sdk(
         "run", tiny_bundle, "--source", f"{STREET}&frames=4&max_fps=15", "--source", picture,
-        "--threads", 1, "--parallel", 2, "--max-staleness", 60_000,
+        "--threads", 1, "--parallel", 2, "--max-staleness", 60_000, "--serve", "127.0.0.1:0",
     )  # fmt: skip
     _, words = program.communicate(timeout=240)
     assert program.returncode == 1, words
@@ -82,6 +82,7 @@ def test_failure_beside_others_that_go_on_is_status_1(tiny_bundle: Path, tmp_pat
     assert "broken.png is corrupt, truncated or not an image" in flat
     assert "2 results" in flat
     assert "threads 1 x 2" in flat
+    assert "Live page: http://127.0.0.1:0/" in flat
     assert "Traceback" not in words
 
 
