@@ -158,7 +158,7 @@ def measure_sensitivity(
     from edge_sdk.converters.switchable import SwitchableNetwork
 
     if seven_bit_weights is None:
-        seven_bit_weights = needs_seven_bit_weights()
+        seven_bit_weights = needs_seven_bit_weights(target)
     groups = {group.name: frozenset(group.layers) for group in layer_groups(model)}
     key = {
         "model": table.model_key,

@@ -14,7 +14,7 @@ import edge_sdk
 from edge_sdk.budget import Budget
 from edge_sdk.bundle import write_bundle
 from edge_sdk.engine_trial import WORTHWHILE, EngineTrial
-from edge_sdk.errors import EdgeError
+from edge_sdk.errors import EdgeError, NoInt8Kernel
 from edge_sdk.files import sha256, write_text
 from edge_sdk.head_spec import HeadSpec
 from edge_sdk.hybrid_plan import HybridPlan
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import onnx
 
     from edge_sdk.calibration import Calibration
+    from edge_sdk.quantization_table import QuantizationTable
 
 
 @dataclass(frozen=True)
@@ -146,35 +147,27 @@ def build(
     """
     from edge_sdk.bundle_report import bundle_report
     from edge_sdk.bundle_selftest import selftest_files
-    from edge_sdk.converters.lowering import lowering
-    from edge_sdk.converters.lowering.cpu import GRID
+    from edge_sdk.converters.lowering import grid
     from edge_sdk.converters.lowering.instruction_set import needs_seven_bit_weights
 
-    lower = lowering(target)
+    activations = grid(target)
     inputs = _Inputs.read(model, calibration, plan, target)
     if seven_bit_weights is None:
-        seven_bit_weights = needs_seven_bit_weights()
+        seven_bit_weights = needs_seven_bit_weights(target)
     search = HybridPlan.of(plan, inputs.plan)
     method = method or inputs.plan.ranges
     progress(0, 3, "building")
     table = inputs.calibration.quantization_table(inputs.graph, method)
-    layers = inputs.plan.int8_layers
     with tempfile.TemporaryDirectory() as scratch:
         trial = EngineTrial(target, Path(scratch))
-        trial.add("float", inputs.graph)
-        if layers:
-            trial.add(
-                "int8", lower(inputs.graph, table, layers, seven_bit_weights=seven_bit_weights)
-            )
-            progress(1, 3, "building")
-            trial.time(inputs.spec)
+        planned = _build_engines(trial, inputs, table, seven_bit_weights, progress)
         progress(2, 3, "building")
         refused = trial.speedup is not None and trial.speedup < WORTHWHILE and not keep_int8
-        shipped = _all_float(inputs.plan, trial.speedup) if refused else inputs.plan
+        shipped = _all_float(planned, trial.speedup) if refused else planned
         engine: dict[str, Any] = {"precision": "float"}
         if shipped.int8_layers:
             bits = 7 if seven_bit_weights else 8
-            engine = {"precision": "int8", "activations": GRID, "weight_bits": bits}
+            engine = {"precision": "int8", "activations": activations, "weight_bits": bits}
         engine["file"] = trial.name(trial.engines[engine["precision"]])
         manifest = {
             "head_spec": inputs.spec.to_dict(),
@@ -320,6 +313,56 @@ class _Inputs:
 
         proof = metadata(self.graph).get(METADATA_KEY)
         return {"proof.json": proof} if proof else {}
+
+
+def _build_engines(
+    trial: EngineTrial,
+    inputs: _Inputs,
+    table: QuantizationTable,
+    seven_bit_weights: bool,
+    progress: Progress,
+) -> PrecisionPlan:
+    """Build what may be shipped, time it where it runs here, and return the plan carried out.
+
+    Engines for GPUs are not timed, so of them only the one that is planned is built. Where the
+    library turns out to have no integer kernel for some layers, they stay float.
+    """
+    from edge_sdk.converters.engines.tensorrt_files import write_other_form
+    from edge_sdk.converters.lowering import lowering
+    from edge_sdk.converters.target import REMOTE, Target
+
+    lower, plan = lowering(trial.target), inputs.plan
+    target = Target.parse(trial.target)
+    timed = target.on_cpu
+    if timed:
+        trial.add("float", inputs.graph)
+    while plan.int8_layers:
+        lowered = lower(inputs.graph, table, plan.int8_layers, seven_bit_weights=seven_bit_weights)
+        try:
+            trial.add("int8", lowered)
+            break
+        except NoInt8Kernel as refusal:
+            plan = _without(plan, refusal)
+    progress(1, 3, "building")
+    if timed and plan.int8_layers:
+        trial.time(inputs.spec)
+    elif not timed and not plan.int8_layers:
+        trial.add("float", lower(inputs.graph, table, frozenset()))
+    elif target.variant == REMOTE:
+        other = lower(inputs.graph, table, plan.int8_layers, skip="both")
+        write_other_form(other, trial.engines["int8"].parent)
+    return plan
+
+
+def _without(plan: PrecisionPlan, refusal: NoInt8Kernel) -> PrecisionPlan:
+    """Return the plan with the groups float that hold a refused layer."""
+    groups = tuple(
+        replace(group, precision="float", why=f"no INT8 kernel: {refusal.reason}")
+        if refusal.layers & set(group.layers)
+        else group
+        for group in plan.groups
+    )
+    return replace(plan, groups=groups)
 
 
 def _calibration(path: Path | str, model: Path | str, graph: onnx.ModelProto) -> Calibration:

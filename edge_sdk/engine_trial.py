@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_sdk.errors import EdgeError
 from edge_sdk.head_spec import HeadSpec
 
 if TYPE_CHECKING:
@@ -46,7 +47,11 @@ class EngineTrial:
 
         folder = self.folder / name
         folder.mkdir()
-        self.engines[name] = write_engine(self.target, graph, folder)
+        try:
+            self.engines[name] = write_engine(self.target, graph, folder)
+        except EdgeError:
+            shutil.rmtree(folder)
+            raise
 
     def drop(self, name: str) -> None:
         """Forget a candidate and remove its files."""
@@ -90,12 +95,17 @@ class EngineTrial:
 
     def name(self, path: Path) -> str:
         """Return the name in the bundle of a candidate's file."""
-        return f"engines/{self.target}/{path.name}"
+        from edge_sdk.converters.target import Target
+
+        return f"engines/{Target.parse(self.target).folder}/{path.name}"
 
     def measured(self) -> dict[str, Any]:
-        """Return the timing and its conditions as plain values."""
+        """Return the timing and its conditions as plain values, or why there is none."""
+        from edge_sdk.converters.target import Target
         from edge_sdk.evaluation.conditions import conditions
 
+        if not Target.parse(self.target).on_cpu:
+            return {"untimed": f"engines for {self.target} were not run where they were built"}
         if not self.times:
             return {}
         return {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 
 class EdgeError(Exception):
     """Something a user can mend: bad input, a missing extra, an unsupported model.
@@ -19,4 +21,22 @@ class MissingExtra(EdgeError):
         super().__init__(
             f"{purpose} needs the package {package!r}, which is not installed: "
             f"pip install 'edge-sdk[{extra}]'."
+        )
+
+
+class NoInt8Kernel(EdgeError):
+    """An engine library has no integer kernel for some layers: they can only stay float.
+
+    Attributes
+    ----------
+    layers : their names.
+    reason : what the library says.
+    """
+
+    def __init__(self, layers: Collection[str], reason: str) -> None:
+        self.layers = frozenset(layers)
+        self.reason = reason
+        super().__init__(
+            f"There is no INT8 kernel for {', '.join(sorted(layers))}: keep them float in the plan "
+            f"({reason})."
         )

@@ -79,11 +79,12 @@ class Laboratory:
     _known: dict[Int8, Measured] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        from edge_sdk.converters.lowering import lowering
+        from edge_sdk.converters.lowering import simulation
         from edge_sdk.converters.lowering.instruction_set import needs_seven_bit_weights
         from edge_sdk.converters.model_file import model_key
 
-        self._lower, self._narrow = lowering(self.target), needs_seven_bit_weights()
+        self._lower, engine = simulation(self.target)
+        self._narrow = needs_seven_bit_weights(self.target)
         content = {
             "model": model_key(self.graph),
             "table": self.table.key,
@@ -93,7 +94,7 @@ class Laboratory:
             **self.conditions,
         }
         self._key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-        self._trial = EngineTrial(self.target, self.folder, self.threads)
+        self._trial = EngineTrial(engine, self.folder, self.threads)
         self._float_outputs: list[Any] | None = None
         self._float_map: float | None = None
         self._known = self._load()

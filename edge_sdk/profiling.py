@@ -86,7 +86,7 @@ def measure(
     from edge_sdk.converters.model_file import model_key
 
     check(target)
-    lower, narrow = lowering(target), needs_seven_bit_weights()
+    lower, narrow = lowering(target), needs_seven_bit_weights(target)
     everything = frozenset(group.name for group in groups)
     plans = [frozenset(), everything, *mixed_plans(groups)]
     profiles: dict[frozenset[str], list[Kernel]] = {}

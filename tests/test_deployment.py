@@ -3,15 +3,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from tiny import write_tiny_model
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.calibration import calibrate
+from edge_sdk.converters import engines
 from edge_sdk.converters.convert import convert
+from edge_sdk.converters.engines.tensorrt_files import planned_layers
 from edge_sdk.deployment import build, deploy, plan, work_folder
 from edge_sdk.engine_trial import EngineTrial
-from edge_sdk.errors import EdgeError
+from edge_sdk.errors import EdgeError, NoInt8Kernel
 from edge_sdk.evaluation.timing import Timing
 from edge_sdk.precision_plan import PrecisionPlan
 from edge_sdk.quantization_table import QuantizationTable
@@ -170,3 +173,64 @@ def test_deploy_names_a_missing_source_and_leaves_nothing(tmp_path: Path) -> Non
     with pytest.raises(EdgeError, match=r"There is no model at .*none\.pth"):
         deploy(tmp_path / "none.pth", IMAGES, "openvino", tmp_path / "a.edge")
     assert not list(tmp_path.iterdir())
+
+
+def test_an_engine_for_a_gpu_is_built_but_not_timed(
+    trt: object, calibrated: Path, tmp_path: Path
+) -> None:
+    files = (calibrated / "model.onnx", calibrated / "model.calib")
+    made = plan(*files, "tensorrt-rtx:sm75", tmp_path / "plan.yaml")
+    done = build(*files, tmp_path / "plan.yaml", "tensorrt-rtx:sm75", tmp_path / "a.edge")
+    assert (done.speedup, done.refused, done.plan) == (None, False, made)
+    with Bundle.open(done.bundle) as bundle:
+        engine = bundle.manifest["engines"]["tensorrt-rtx:sm75"]
+        assert engine["precision"] == "int8"
+        assert engine["weight_bits"] == 8
+        assert engine["file"].startswith("engines/tensorrt-rtx-sm75/sm75_tensorrt-rtx-")
+        assert "untimed" in bundle.manifest["measured"]
+        folder = "engines/tensorrt-rtx-sm75"
+        assert {f"{folder}/lowered.onnx", f"{folder}/lint.txt"} <= set(bundle.manifest["files"])
+
+
+def test_a_device_elsewhere_gets_both_forms_of_the_graph(calibrated: Path, tmp_path: Path) -> None:
+    files = (calibrated / "model.onnx", calibrated / "model.calib")
+    plan(*files, "tensorrt:remote", tmp_path / "plan.yaml")
+    done = build(*files, tmp_path / "plan.yaml", "tensorrt:remote", tmp_path / "a.edge")
+    with Bundle.open(done.bundle) as bundle:
+        folder = "engines/tensorrt-remote"
+        names = {"lowered.onnx", "lowered-both.onnx", "COMMANDS.txt"}
+        assert {f"{folder}/{name}" for name in names} <= set(bundle.manifest["files"])
+        assert bundle.manifest["engines"]["tensorrt:remote"]["file"] == f"{folder}/lowered.onnx"
+
+
+def test_a_plan_without_integers_gives_a_gpu_a_float_engine(
+    calibrated: Path, tmp_path: Path
+) -> None:
+    files = (calibrated / "model.onnx", calibrated / "model.calib")
+    plan(*files, "tensorrt:remote", tmp_path / "plan.yaml", keep_float=["*"])
+    done = build(*files, tmp_path / "plan.yaml", "tensorrt:remote", tmp_path / "a.edge")
+    with Bundle.open(done.bundle) as bundle:
+        assert bundle.manifest["engines"]["tensorrt:remote"]["precision"] == "float"
+        assert "engines/tensorrt-remote/lowered-both.onnx" not in bundle.manifest["files"]
+
+
+def test_layers_without_an_integer_kernel_stay_float_and_the_plan_says_why(
+    calibrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library is a stand-in that refuses one layer; the control flow is what is tested."""
+    files = (calibrated / "model.onnx", calibrated / "model.calib")
+    made = plan(*files, "tensorrt:remote", tmp_path / "plan.yaml")
+    refused = made.groups[1].layers[0]
+    write = engines.write_engine
+
+    def refuse(target: str, lowered: onnx.ModelProto, folder: Path) -> Path:
+        if refused in planned_layers(lowered):
+            raise NoInt8Kernel([refused], "not here")
+        return write(target, lowered, folder)
+
+    monkeypatch.setattr(engines, "write_engine", refuse)
+    done = build(*files, tmp_path / "plan.yaml", "tensorrt:remote", tmp_path / "a.edge")
+    assert made.int8_layers - done.plan.int8_layers == set(made.groups[1].layers)
+    assert done.plan.groups[1].why == "no INT8 kernel: not here"
+    with Bundle.open(done.bundle) as bundle:
+        assert PrecisionPlan.load(bundle.file("plan.yaml")) == done.plan

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from edge_sdk.errors import EdgeError
+from edge_sdk.errors import EdgeError, NoInt8Kernel
 from edge_sdk.progress import Progress, silent
 
 
@@ -40,22 +40,6 @@ class BuildOptions:
     hardware_compatibility: str | None = None
     optimization_level: int | None = None
     dla: int | None = None
-
-
-class NoInt8Kernel(EdgeError):
-    """The library has no integer kernel for some layers.
-
-    Attributes
-    ----------
-    layers : their names.
-    """
-
-    def __init__(self, layers: Collection[str], reason: str) -> None:
-        self.layers = frozenset(layers)
-        super().__init__(
-            f"There is no INT8 kernel for {', '.join(sorted(layers))}: keep them float in the plan "
-            f"({reason})."
-        )
 
 
 class BuildLog:

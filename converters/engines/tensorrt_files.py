@@ -5,7 +5,8 @@
     lint.txt         what the linter found in the network as parsed
     build.log        what the library said, word by word
 
-The folder for a device elsewhere has COMMANDS.txt in place of the last three.
+The folder for a device elsewhere has COMMANDS.txt in place of the last three, and
+lowered-both.onnx, the other form of the bottlenecks' additions (see `lowering.tensorrt`).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from edge_sdk.errors import EdgeError
 from edge_sdk.progress import Progress, silent
 
 GRAPH = "lowered.onnx"
+OTHER_GRAPH = "lowered-both.onnx"
 
 _COMMANDS = """\
 On the device, in this folder, with TensorRT 10.3 or newer:
@@ -39,6 +41,13 @@ or without edge-sdk (from TensorRT 11 on, --stronglyTyped says nothing new):
 
 Whether INT8 is faster than float16 there is not known yet: nothing was timed. `edge-sdk lint
 {graph} --engine layers.json` says which layers TensorRT did not run as planned.
+"""
+
+
+_OTHER = """
+{other} is the same network, but the additions behind its bottlenecks read integers on both
+sides, not on one. Which form is faster depends on the GPU: build both, and keep the one for which
+trtexec reports less GPU compute time.
 """
 
 
@@ -91,6 +100,13 @@ def write_remote(lowered: onnx.ModelProto, folder: Path, max_batch: int = 8) -> 
     text = _COMMANDS.format(graph=GRAPH, shapes=_shapes(lowered, max_batch))
     (folder / "COMMANDS.txt").write_text(text, encoding="utf-8")
     return folder / GRAPH
+
+
+def write_other_form(lowered: onnx.ModelProto, folder: Path) -> None:
+    """Put the other form of a graph beside it, and say what it is for."""
+    onnx.save(lowered, folder / OTHER_GRAPH)
+    with (folder / "COMMANDS.txt").open("a", encoding="utf-8") as file:
+        file.write(_OTHER.format(graph=GRAPH, other=OTHER_GRAPH))
 
 
 def planned_layers(lowered: onnx.ModelProto) -> frozenset[str]:

@@ -39,6 +39,29 @@ def form(target: str) -> Callable[..., Any]:
     return made
 
 
+def grid(target: str) -> str:
+    """Return how bundles report the grid of a target's activations."""
+    text: str = _module(target).GRID
+    return text
+
+
+def simulation(target: str) -> tuple[Callable[..., Any], str]:
+    """Return what lowers a graph so that it runs here with the target's integers, and where.
+
+    For targets of the CPU that is their lowering. For a GPU it is the same graph with float32
+    in place of float16, for ONNX Runtime.
+
+    Raises
+    ------
+    EdgeError
+        If there is no such target.
+    """
+    if Target.parse(target).on_cpu:
+        return lowering(target), target
+    simulate: Callable[..., Any] = _module(target).simulate
+    return simulate, "onnxruntime"
+
+
 def _module(target: str) -> ModuleType:
     name = Target.parse(target).lowering
     return importlib.import_module(f"edge_sdk.converters.lowering.{name}")

@@ -5,15 +5,19 @@ from __future__ import annotations
 import platform
 from pathlib import Path
 
+from edge_sdk.converters.target import Target
+
 _VNNI = frozenset({"avx512_vnni", "avx_vnni", "avx_vnni_int8"})
 _X86 = frozenset({"x86_64", "amd64", "i686", "x86"})
 
 
-def needs_seven_bit_weights() -> bool:
-    """Tell whether pairs of products may saturate here: on x86 without VNNI.
+def needs_seven_bit_weights(target: str) -> bool:
+    """Tell whether pairs of products may saturate in a target's engines: on x86 without VNNI.
 
     An x86 whose flags cannot be read is taken for one without.
     """
+    if not Target.parse(target).on_cpu:
+        return False
     if platform.machine().lower() not in _X86:
         return False
     try:

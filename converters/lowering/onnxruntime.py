@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import onnx
 
-from edge_sdk.converters.lowering.cpu import CpuForm
+from edge_sdk.converters.lowering.cpu import GRID, CpuForm
 from edge_sdk.converters.lowering.qdq import insert
 from edge_sdk.converters.passes.stem_in_blocks import stem_in_blocks
 from edge_sdk.converters.passes.upsample_as_convolution import upsample_as_convolution
 from edge_sdk.quantization_table import QuantizationTable
+
+__all__ = ["GRID", "form", "lower"]
 
 
 def form(

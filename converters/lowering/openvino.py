@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import onnx
 
-from edge_sdk.converters.lowering.cpu import CpuForm
+from edge_sdk.converters.lowering.cpu import GRID, CpuForm
 from edge_sdk.converters.lowering.qdq import insert
 from edge_sdk.quantization_table import QuantizationTable
+
+__all__ = ["GRID", "form", "lower"]
 
 
 def form(

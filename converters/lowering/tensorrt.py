@@ -178,6 +178,21 @@ def lower(
     return lowered
 
 
+def simulate(
+    model: onnx.ModelProto,
+    table: QuantizationTable,
+    layers: frozenset[str],
+    *,
+    seven_bit_weights: bool = False,
+) -> onnx.ModelProto:
+    """Return the graph with the same integers, but float32 where `lower` has float16.
+
+    Inputs and outputs are those of the float model, so that CPU engines run it in its place.
+    """
+    quantization = form(model, table, seven_bit_weights=seven_bit_weights).quantization(layers)
+    return insert(model, quantization)
+
+
 def _half(scales: float | npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Return float16 scales, held as float32."""
     return np.maximum(scales, _LEAST_SCALE).astype(np.float16).astype(np.float32)

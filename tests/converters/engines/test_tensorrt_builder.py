@@ -20,7 +20,6 @@ from edge_sdk.converters.engines import write_engine
 from edge_sdk.converters.engines.tensorrt_builder import (
     BuildLog,
     BuildOptions,
-    NoInt8Kernel,
     _failure,
     build,
     capabilities,
@@ -28,7 +27,7 @@ from edge_sdk.converters.engines.tensorrt_builder import (
 )
 from edge_sdk.converters.lowering.tensorrt import LAYERS_KEY, lower
 from edge_sdk.converters.model_file import load_model, set_metadata
-from edge_sdk.errors import EdgeError
+from edge_sdk.errors import EdgeError, NoInt8Kernel
 
 
 def small(planned: str | None = "y", **options: Any) -> onnx.ModelProto:
@@ -144,11 +143,15 @@ def test_progress_is_told_and_what_it_raises_cancels(trt: ModuleType) -> None:
     assert told
     assert told == sorted(told)
 
+    calls = []
+
     def interrupt(done: int, total: int, what: str) -> None:
+        calls.append(done)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         build(parse(trt, small().SerializeToString()), BuildOptions(), "sm75", progress=interrupt)
+    assert len(calls) == 1
 
 
 def failed(message: str) -> BuildLog:
