@@ -22,6 +22,7 @@ CONVERT = [*CLI, *OPENCV, *ONNX, *EVALUATION]
 EXTRAS = {
     "cli": CLI,
     "camera": [*OPENCV, "av>=13"],
+    "mqtt": ["paho-mqtt>=2"],
     "openvino": ["openvino>=2024.6"],
     "onnxruntime": ["onnxruntime>=1.20"],
     "tensorrt": ["onnx>=1.17", "tensorrt>=10.3"],
@@ -31,7 +32,7 @@ EXTRAS = {
     "train": [*CONVERT, "torch>=2.6", "safetensors>=0.4", "onnxscript>=0.1"],
 }
 EXTRAS["dev"] = [
-    *EXTRAS["train"], *EXTRAS["openvino"], *EXTRAS["camera"],
+    *EXTRAS["train"], *EXTRAS["openvino"], *EXTRAS["camera"], *EXTRAS["mqtt"],
     "build", "cython>=3.1", "hypothesis", "mypy", "pytest", "ruff", "types-PyYAML",
 ]  # fmt: skip
 

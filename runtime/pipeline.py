@@ -118,6 +118,7 @@ class Pipeline:
         self._error: Exception | None = None
         self._failed_in_a_row = 0
         self._inference_error = ""
+        self._sinks: Sequence[Sink] = ()
         self._sink_failures: Counter[str] = Counter()
         self._sink_errors: dict[str, str] = {}
         self._observers: list[Callable[[], Any]] = []
@@ -161,6 +162,7 @@ class Pipeline:
 
         A sink that raises is told about, and called again with the next result.
         """
+        self._sinks = sinks
         for result in self:
             start = perf_counter()
             answers = [self._hand_over(sink, result) for sink in sinks]
@@ -427,6 +429,8 @@ class Pipeline:
             f"{self._sink_errors[name].rstrip('.')}"
             for name, count in self._sink_failures.items()
         ]
+        complaints = (getattr(sink, "complaint", None) for sink in self._sinks)
+        failures += [words for words in complaints if words]
         return Summary(
             (self._end or perf_counter()) - self._start,
             (delivered - 1) / span if span else 0.0,

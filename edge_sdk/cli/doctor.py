@@ -24,6 +24,7 @@ _PACKAGES = (
     ("onnxruntime", "onnxruntime", "engine, the default elsewhere"),
     ("opencv", "camera", "video files, cameras, pictures"),
     ("av", "camera", "network cameras: rtsp://, http://"),
+    ("paho-mqtt", "mqtt", "MQTT sinks"),
     ("onnx", "convert", "convert, calibrate, build"),
     ("faster-coco-eval", "convert", "eval"),
     ("polygraphy", "convert", "compare"),

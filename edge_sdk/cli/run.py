@@ -29,7 +29,10 @@ def run(
     ],
     sink: Annotated[
         list[str] | None,
-        typer.Option(help="A video to write, a .jsonl file, or 'window'. May be repeated."),
+        typer.Option(
+            help="A video to write, a .jsonl file, http://HOST/PATH, mqtt://HOST/TOPIC, "
+            "shm://NAME, or 'window'. May be repeated."
+        ),
     ] = None,
     policy: Annotated[
         str | None,

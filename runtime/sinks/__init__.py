@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edge_sdk.errors import EdgeError
+from edge_sdk.runtime.sources.uri import redacted
 
 if TYPE_CHECKING:
     from edge_sdk.runtime.result import Result
@@ -33,15 +34,19 @@ def open_sink(uri: str | Path) -> OpenSink:
     Parameters
     ----------
     uri : a video file to write (`.mp4`, `.mkv` or `.avi`, with boxes drawn), a file for JSON
-        lines (`.jsonl`), or "window".
+        lines (`.jsonl`), an `http://` or `https://` URL to post JSON to,
+        `mqtt://HOST:PORT/TOPIC`, `shm://NAME` (see `shared_ring.RingReader`), or "window".
 
     Raises
     ------
     EdgeError
         If it is none of these, or cannot be opened.
     MissingExtra
-        If OpenCV is needed and not installed.
+        If OpenCV or paho-mqtt is needed and not installed.
     """
+    scheme, colon, rest = str(uri).partition("://")
+    if colon:
+        return _open_url(scheme, rest, str(uri))
     from edge_sdk.runtime.sinks.video_file import CODECS, VideoFile
 
     suffix = Path(uri).suffix.lower()
@@ -55,7 +60,27 @@ def open_sink(uri: str | Path) -> OpenSink:
         from edge_sdk.runtime.sinks.window import Window
 
         return Window()
-    raise EdgeError(
-        f"Unknown sink {str(uri)!r}: give a video file ({', '.join(CODECS)}), a .jsonl file, "
-        "or 'window'."
+    raise _unknown(str(uri))
+
+
+def _open_url(scheme: str, rest: str, uri: str) -> OpenSink:
+    if scheme in ("http", "https"):
+        from edge_sdk.runtime.sinks.webhook import Webhook
+
+        return Webhook(uri)
+    if scheme in ("mqtt", "mqtts"):
+        from edge_sdk.runtime.sinks.mqtt import Mqtt
+
+        return Mqtt(uri)
+    if scheme == "shm":
+        from edge_sdk.runtime.sinks.shared_ring import SharedRing
+
+        return SharedRing(rest)
+    raise _unknown(uri)
+
+
+def _unknown(uri: str) -> EdgeError:
+    return EdgeError(
+        f"Unknown sink {redacted(uri)!r}: give a video file (.mp4, .mkv, .avi), a .jsonl file, "
+        "http://, mqtt://HOST/TOPIC, shm://NAME or 'window'."
     )

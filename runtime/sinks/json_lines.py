@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_sdk.errors import EdgeError
+from edge_sdk.runtime.sinks.record import record
 
 if TYPE_CHECKING:
     from edge_sdk.runtime.result import Result
 
 
 class JsonLines:
-    """Lines with `source`, `index`, `timestamp` (seconds), `captured` (seconds since 1970),
-    `age_ms`, `missed` (frames dropped since the source's last line) and `detections`.
+    """Lines with what `record` tells of a result.
 
     The file is written as it goes, line by line, so that others can follow it.
     """
@@ -28,17 +28,7 @@ class JsonLines:
 
     def __call__(self, result: Result) -> None:
         """Write a line."""
-        frame = result.frame
-        line = {
-            "source": frame.source.name,
-            "index": frame.index,
-            "timestamp": round(frame.timestamp, 4),
-            "captured": round(result.captured, 3),
-            "age_ms": round(result.age * 1e3, 2),
-            "missed": result.missed,
-            "detections": result.detections.to_dicts(),
-        }
-        self._file.write(json.dumps(line) + "\n")
+        self._file.write(json.dumps(record(result)) + "\n")
 
     def close(self) -> None:
         """Close the file."""
