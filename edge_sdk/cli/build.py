@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_sdk.cli.console import console, progress_bar
-from edge_sdk.cli.options import KeepInt8, ShowImages
+from edge_sdk.cli.options import BuildTarget, KeepInt8, ShowImages
 
 if TYPE_CHECKING:
     from edge_sdk.deployment import Build
@@ -18,7 +18,7 @@ def build(
     model: Annotated[Path, typer.Argument(help="A float ONNX file of `edge-sdk convert`.")],
     calib: Annotated[Path, typer.Option(help="Its calibration, from `edge-sdk calibrate`.")],
     plan: Annotated[Path, typer.Option(help="Its plan, from `edge-sdk plan`.")],
-    target: Annotated[str, typer.Option(help="openvino or onnxruntime.")],
+    target: BuildTarget,
     output: Annotated[Path, typer.Option("--output", "-o", help="NAME.edge, or NAME.edge.zip.")],
     method: Annotated[
         str | None, typer.Option(help="Range method, if not the plan's: mse, max, ...")
@@ -66,8 +66,20 @@ def show(done: Build) -> None:
             "float here."
         )
     console.print(
-        f"{done.bundle}: engine for {done.plan.target}.\n"
-        f"Next: edge-sdk eval {done.bundle} --data DIR, or edge-sdk run {done.bundle} --source S",
+        f"{done.bundle}: engine for {done.plan.target}.\nNext: {_next(done)}",
         soft_wrap=True,
         markup=False,
     )
+
+
+def _next(done: Build) -> str:
+    """Return what to do with a bundle."""
+    from edge_sdk.converters.target import REMOTE, Target
+
+    target = Target.parse(done.plan.target)
+    if target.on_cpu:
+        return f"edge-sdk eval {done.bundle} --data DIR, or edge-sdk run {done.bundle} --source S"
+    untimed = "It was not run, so nothing is known of its speed yet."
+    if target.variant == REMOTE:
+        return f"on the device, what engines/{target.folder}/COMMANDS.txt says. {untimed}"
+    return f"copy it to the device. {untimed}"

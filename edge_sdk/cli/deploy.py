@@ -10,6 +10,7 @@ import typer
 from edge_sdk.cli.build import show
 from edge_sdk.cli.console import console, progress_bar
 from edge_sdk.cli.options import (
+    BuildTarget,
     Head,
     Hybrid,
     KeepFloat,
@@ -35,7 +36,7 @@ def deploy(
         str,
         typer.Option(help="A folder of representative images, a glob, or test://street?..."),
     ],
-    target: Annotated[str, typer.Option(help="openvino or onnxruntime.")],
+    target: BuildTarget,
     output: Annotated[Path, typer.Option("--output", "-o", help="NAME.edge, or NAME.edge.zip.")],
     head: Head = None,
     names: Names = None,

@@ -20,6 +20,13 @@ Method = Annotated[str, typer.Option(help="Range method: mse, max, percentile or
 KeepInt8 = Annotated[
     bool, typer.Option("--keep-int8", help="Ship INT8 even if it is no faster here.")
 ]
+BuildTarget = Annotated[
+    str,
+    typer.Option(
+        help="openvino or onnxruntime (this machine's CPU), tensorrt (its GPU), "
+        "tensorrt-rtx:smNN (a GPU of that compute capability), tensorrt:remote (another device)."
+    ),
+]
 Threads = Annotated[
     int | None,
     typer.Option(min=1, help="Threads of one inference; by default the engine's own choice."),

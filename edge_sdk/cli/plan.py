@@ -9,6 +9,7 @@ import typer
 
 from edge_sdk.cli.console import console, progress_bar
 from edge_sdk.cli.options import (
+    BuildTarget,
     Hybrid,
     KeepFloat,
     Labels,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 def plan(
     model: Annotated[Path, typer.Argument(help="A float ONNX file of `edge-sdk convert`.")],
     calib: Annotated[Path, typer.Option(help="Its calibration, from `edge-sdk calibrate`.")],
-    target: Annotated[str, typer.Option(help="openvino or onnxruntime.")],
+    target: BuildTarget,
     output: Annotated[Path, typer.Option("--output", "-o", help="The plan to write.")],
     hybrid: Hybrid = False,
     max_drop: MaxDrop = None,
