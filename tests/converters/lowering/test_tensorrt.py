@@ -11,6 +11,7 @@ from onnx import TensorProto, numpy_helper
 from small_graphs import graph, layers_of, node, table_of
 from tiny import tiny_spec
 
+from edge_sdk.converters.lowering import grid, lowering, simulation
 from edge_sdk.converters.lowering.qdq import insert
 from edge_sdk.converters.lowering.tensorrt import LAYERS_KEY, TensorrtForm, lower
 from edge_sdk.converters.model_file import load_model, metadata
@@ -191,3 +192,23 @@ def test_float_layers_are_float16(tiny: onnx.ModelProto) -> None:
 def test_seven_bit_weights_are_not_for_gpus(tiny: onnx.ModelProto) -> None:
     with pytest.raises(EdgeError, match="7-bit weights are for x86"):
         lowered_tiny(named(tiny), seven_bit_weights=True)
+
+
+def test_the_simulation_has_the_same_integers(tiny: onnx.ModelProto) -> None:
+    model = named(tiny)
+    table, layers = table_of(model, {}), layers_of(model)
+    simulated, engine = simulation("tensorrt-rtx:sm75")
+    assert engine == "onnxruntime"
+    lowered = lowered_tiny(model, candidates=None)
+    x = np.random.default_rng(0).integers(0, 256, (1, 3, *tiny_spec().input_size), np.uint8)
+    image = (x * np.float16(1 / 255)).astype(np.float32)
+    typed = run_float32(lowered, {"images": x})
+    plain = run_float32(simulated(model, table, layers), {"images": image})
+    for name, value in plain.items():
+        error = np.abs(typed[name].astype(np.float32) - value)
+        assert np.quantile(error, 0.99) < 0.01 * np.abs(value).max()
+
+
+def test_targets_of_the_cpu_need_no_simulation() -> None:
+    assert simulation("openvino") == (lowering("openvino"), "openvino")
+    assert grid("openvino") != grid("tensorrt:remote") == grid("tensorrt-rtx:sm75")
