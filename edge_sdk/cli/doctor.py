@@ -22,6 +22,7 @@ _FEATURES = (
 _PACKAGES = (
     ("openvino", "openvino", "engine, the default on x86-64"),
     ("onnxruntime", "onnxruntime", "engine, the default elsewhere"),
+    ("tensorrt-rtx", "tensorrt-rtx", "build for NVIDIA GPUs that are not here"),
     ("opencv", "camera", "video files, cameras, pictures"),
     ("av", "camera", "network cameras: rtsp://, http://"),
     ("paho-mqtt", "mqtt", "MQTT sinks"),
