@@ -1,6 +1,6 @@
 """The report of a run: one self-contained HTML page.
 
-A report is a list of sections: facts, tables, bar charts and pictures. It loads nothing from
+A report is a list of sections: facts, tables, charts and pictures. It loads nothing from
 elsewhere, follows the reader's light or dark setting, and fits a phone.
 """
 
@@ -40,15 +40,32 @@ th, td { text-align: left; padding: .375rem .75rem .375rem 0; border-bottom: 1px
 th { color: var(--soft); font-weight: 500 }
 td:not(:first-child), th:not(:first-child) { text-align: right; font-variant-numeric: tabular-nums
   }
-.bar { display: grid; grid-template-columns: minmax(7rem, 14rem) 1fr; gap: .25rem .75rem;
+td:not(:first-child) { white-space: nowrap }
+td:first-child { min-width: 8rem; overflow-wrap: anywhere }
+.bar { display: grid; grid-template-columns: minmax(7rem, 22rem) 1fr; gap: .25rem .75rem;
   align-items: center; margin: .375rem 0 }
+.bar div { overflow-wrap: anywhere }
 .bar i { display: block; height: .875rem; border-radius: .25rem; background: var(--accent);
   min-width: 2px }
 .bar span { display: flex; gap: .5rem; align-items: center; font-variant-numeric: tabular-nums }
 .bar span b { font-weight: 600; white-space: nowrap }
 figure { margin: 0 0 .75rem }
 img { max-width: 100%; height: auto; border-radius: .5rem; display: block }
-@media (max-width: 30rem) { .bar { grid-template-columns: 1fr } }
+svg { width: 100%; height: auto; display: block }
+svg text { font-size: 12px; fill: var(--soft) }
+svg .label { fill: var(--ink) }
+svg .grid { stroke: var(--line) }
+svg .front { fill: none; stroke: var(--soft); stroke-width: 1.5; stroke-dasharray: 4 3 }
+svg .tried { fill: var(--soft) }
+svg .baseline { fill: var(--bad) }
+svg .chosen { fill: var(--good); stroke: var(--card); stroke-width: 2 }
+svg .counts { fill: var(--soft); opacity: .55 }
+svg .clip { stroke: var(--accent); stroke-width: 2 }
+.chart { max-width: 46rem; margin: 0 auto }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: 1rem }
+.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(16rem, 1fr)); gap: .375rem }
+@media (max-width: 30rem) { .bar { grid-template-columns: 1fr }
+  .chart svg text { font-size: 17px } }
 """
 
 
@@ -94,16 +111,23 @@ class Report:
         )
         self._add(heading, rows, note)
 
+    def chart(self, heading: str, svg: str, note: str = "") -> None:
+        """Add one chart of `charts`."""
+        self._add(heading, f'<div class="chart">{svg}</div>', note)
+
+    def charts(self, heading: str, svgs: Sequence[str], note: str = "") -> None:
+        """Add small charts side by side."""
+        self._add(heading, f'<div class="charts">{"".join(svgs)}</div>', note)
+
+    def pairs(
+        self, heading: str, pairs: Sequence[tuple[bytes, bytes, str]], note: str = ""
+    ) -> None:
+        """Add pairs of pictures, each with a caption; side by side where there is room."""
+        self._add(heading, "".join(_figure(list(two), caption) for *two, caption in pairs), note)
+
     def picture(self, heading: str, image: bytes, caption: str) -> None:
         """Add a PNG or JPEG picture."""
-        kind = "png" if image.startswith(b"\x89PNG") else "jpeg"
-        source = f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
-        self._add(
-            heading,
-            f'<figure><img src="{source}" alt="{escape(heading)}">'
-            f"<figcaption>{escape(caption)}</figcaption></figure>",
-            "",
-        )
+        self._add(heading, _figure([image], caption), "")
 
     def html(self) -> str:
         """Return the page."""
@@ -122,3 +146,15 @@ class Report:
     def _add(self, heading: str, body: str, note: str) -> None:
         remark = f'<p class="note">{escape(note)}</p>' if note else ""
         self._sections.append(f"<section><h2>{escape(heading)}</h2>{body}{remark}</section>")
+
+
+def _figure(images: Sequence[bytes], caption: str) -> str:
+    pictures = "".join(_image(image, caption) for image in images)
+    body = f'<div class="pair">{pictures}</div>' if len(images) > 1 else pictures
+    return f"<figure>{body}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def _image(image: bytes, caption: str) -> str:
+    kind = "png" if image.startswith(b"\x89PNG") else "jpeg"
+    source = f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
+    return f'<img src="{source}" alt="{escape(caption)}">'

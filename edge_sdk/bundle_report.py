@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge_sdk.calibration.charts import range_chart
 from edge_sdk.calibration.report import Report
+from edge_sdk.report_images import CANDIDATES, differing_images
+from edge_sdk.search_report import add_search
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from edge_sdk.calibration.observers import Histogram
     from edge_sdk.engine_trial import EngineTrial
     from edge_sdk.head_spec import HeadSpec
-    from edge_sdk.hybrid_plan import HybridPlan
+    from edge_sdk.hybrid_plan import GroupFacts, HybridPlan
     from edge_sdk.precision_plan import PrecisionPlan
     from edge_sdk.quantization_table import QuantizationTable
 
@@ -36,7 +38,15 @@ def bundle_report(
     search: HybridPlan | None = None,
     show: Path | str | None = None,
 ) -> str:
-    """Return the page as HTML."""
+    """Return the page as HTML.
+
+    Parameters
+    ----------
+    spec, calibration, table, plan : what was built.
+    trial : with the engines, still there.
+    search : that the plan came from, if it came from one.
+    show : images to draw boxes on; None takes frames of the test camera.
+    """
     height, width = spec.input_size
     report = Report(
         f"{spec.family}, {spec.num_classes} classes, for {plan.target}",
@@ -62,41 +72,69 @@ def bundle_report(
             f"Engine alone, random input, in turn; {conditions['threads']} threads of "
             f"{conditions['cpu']}, load {conditions['load']}, {conditions['date']}.",
         )
+    if search is not None:
+        add_search(report, search)
     worst = sorted(table.activations, key=lambda name: -_cut(calibration, table, name))[:SHOWN]
-    report.picture(
+    report.charts(
         "The ranges that were cut the most",
-        _histograms(calibration, table, worst),
-        "How often each magnitude occurred in calibration (log scale); beyond the blue line "
-        "values are clipped.",
+        [
+            range_chart(calibration.histograms[name], table.activations[name].limit, name)
+            for name in worst
+        ],
+        "How often each value occurred in calibration (log scale); beyond the blue line values "
+        "are clipped.",
     )
+    if {"float", "int8"} <= set(trial.engines):
+        _add_images(report, differing_images(spec, trial, show), show)
+    _add_groups(report, plan, search)
+    return report.html()
+
+
+def _add_images(
+    report: Report, images: list[tuple[bytes, bytes, str]], show: Path | str | None
+) -> None:
+    heading = "Where float and INT8 differ most"
+    whose = "frames of the test camera" if show is None else "the images that were given"
+    if images:
+        report.pairs(heading, images, f"The worst of {CANDIDATES} {whose}; score 0.25.")
+    else:
+        hint = " Give images of your own with --show-images." if show is None else ""
+        report.facts(heading, [], f"Neither recognizes anything on {whose}.{hint}")
+
+
+def _add_groups(report: Report, plan: PrecisionPlan, search: HybridPlan | None) -> None:
+    known = search.groups if search is not None else {}
+    extra = ["float, ms", "INT8, ms", "shift alone", "shift saved"] if known else []
     report.table(
         "Layer groups",
-        ["group", "layers", "MACs", "precision", "why"],
+        ["group", "layers", "MACs", "precision", *extra, "why"],
         [
-            [g.name, str(len(g.layers)), f"{g.macs / 1e6:.1f} M", g.precision, g.why]
-            for g in plan.groups
+            [
+                group.name,
+                str(len(group.layers)),
+                f"{group.macs / 1e6:.1f} M",
+                group.precision,
+                *(_facts(known[group.name]) if known else ()),
+                group.why,
+            ]
+            for group in plan.groups
         ],
-        "plan.yaml holds the same, to be edited and built again.",
+        "plan.yaml holds the same, to be edited and built again. Shift alone: only this group in "
+        "INT8; saved: what the shift falls by if this group alone stays float."
+        if known
+        else "plan.yaml holds the same, to be edited and built again.",
     )
-    return report.html()
+
+
+def _facts(facts: GroupFacts) -> tuple[str, ...]:
+    return (
+        f"{facts.float_ms:.3f}", f"{facts.int8_ms:.3f}", f"{facts.alone:.5f}", f"{facts.saved:.5f}"
+    )  # fmt: skip
 
 
 def _cut(calibration: Calibration, table: QuantizationTable, name: str) -> float:
     """Return the largest magnitude in units of the range."""
-    return calibration.histograms[name].largest / (STEPS * table.activations[name].scale)
-
-
-def _histograms(calibration: Calibration, table: QuantizationTable, names: list[str]) -> bytes:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 5.2), layout="constrained")
-    for place, name in enumerate(names, start=1):
-        axes = figure.add_subplot(2, (SHOWN + 1) // 2, place)
-        draw_range(axes, calibration.histograms[name], STEPS * table.activations[name].scale)
-        axes.set_title(name, fontsize=8)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=100)
-    return picture.getvalue()
+    return calibration.histograms[name].largest / table.activations[name].limit
 
 
 def draw_range(axes: Axes, histogram: Histogram, clip: float) -> None:

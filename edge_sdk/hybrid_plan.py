@@ -12,6 +12,8 @@ from edge_sdk.files import write_text
 from edge_sdk.precision_plan import PrecisionPlan
 
 SEARCH = "search.json"
+FLOAT, ALL_INT8, BY_HAND = "float", "all INT8", "heads in float"
+"""Names of the plans that a search compares with."""
 
 
 class Trial(NamedTuple):

@@ -8,8 +8,9 @@
 3. Of all plans measured the best within the budget is chosen: the fastest one if the loss is
    limited, else the most faithful one. If it is hardly faster than float, everything stays float.
 
-All that was measured is kept in the folder NAME.work beside the plan: a search that was
-interrupted goes on from there, and one with another budget starts with what is known.
+What was found is drawn on a page beside the plan, NAME.html. All that was measured is kept in the
+folder NAME.work there: a search that was interrupted goes on from it, and one with another budget
+starts with what is known.
 """
 
 from __future__ import annotations
@@ -26,7 +27,17 @@ from typing import TYPE_CHECKING, Any
 from edge_sdk.budget import Budget
 from edge_sdk.engine_trial import WORTHWHILE
 from edge_sdk.errors import EdgeError, MissingExtra
-from edge_sdk.hybrid_plan import SEARCH, GroupFacts, HybridPlan, Trial, search_folder
+from edge_sdk.files import write_text
+from edge_sdk.hybrid_plan import (
+    ALL_INT8,
+    BY_HAND,
+    FLOAT,
+    SEARCH,
+    GroupFacts,
+    HybridPlan,
+    Trial,
+    search_folder,
+)
 from edge_sdk.plan_trials import Int8, Laboratory
 from edge_sdk.precision_plan import PlanGroup, PrecisionPlan
 from edge_sdk.profiling import measure
@@ -45,7 +56,6 @@ if TYPE_CHECKING:
     from edge_sdk.head_spec import HeadSpec
     from edge_sdk.quantization_table import QuantizationTable
 
-FLOAT, ALL_INT8, BY_HAND = "float", "all INT8", "heads in float"
 _ROUNDS = 3
 _AROUND = (1.0, 0.7, 1.4)
 """Parts of the limit that plans are proposed for, since predictions are not exact."""
@@ -104,6 +114,7 @@ def search_plan(
     from edge_sdk.converters.layer_groups import layer_groups
     from edge_sdk.converters.lowering import lowering
     from edge_sdk.converters.model_file import head_spec_of, load_model, model_key
+    from edge_sdk.search_report import search_report
 
     if importlib.util.find_spec("torch") is None:
         raise MissingExtra("torch", "train", "The search for a hybrid")
@@ -152,6 +163,7 @@ def search_plan(
     )
     found.plan.save(output)
     found.save(folder / SEARCH)
+    write_text(Path(output).with_suffix(".html"), search_report(found))
     return found
 
 
@@ -189,7 +201,8 @@ class _Search:
             proposed = [*self._proposals(), *(spread if number == 0 else ())]
             if not self._measure(proposed):
                 break
-        return choose(list(self.trials.values()), self.budget)
+        allowed = [trial for plan, trial in self.trials.items() if not plan & self.problem.kept]
+        return choose(allowed, self.budget)
 
     def _measure(self, plans: Sequence[Int8]) -> bool:
         """Measure what is new, correct the problem by all that is known; tell if any was new."""
