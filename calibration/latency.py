@@ -78,13 +78,38 @@ class LatencyTable:
                 total += change.to_int8 if behind in int8 else change.to_float
         return total
 
-    def scaled(self, factor: float) -> LatencyTable:
-        """Return a table whose changes of precision cost `factor` times as much."""
-        changes = {
-            boundary: Change(factor * change.to_int8, factor * change.to_float)
-            for boundary, change in self.changes.items()
-        }
-        return replace(self, changes=changes)
+    def scaled(self, changes: float, int8: float = 1.0) -> LatencyTable:
+        """Return a table with the prices of changes and the INT8 times times a factor each."""
+        return replace(
+            self,
+            groups={
+                name: GroupTime(time.float_ms, int8 * time.int8_ms)
+                for name, time in self.groups.items()
+            },
+            changes={
+                boundary: Change(changes * change.to_int8, changes * change.to_float)
+                for boundary, change in self.changes.items()
+            },
+        )
+
+    def corrected(self, times: Mapping[frozenset[str], float]) -> LatencyTable:
+        """Return the table that fits measured latencies: plan -> milliseconds.
+
+        The INT8 times are scaled to meet the plan of all groups, if it was measured; then the
+        prices of changes to fit the others by least squares.
+        """
+        everything = frozenset(self.groups)
+        work = sum(time.int8_ms for time in self.groups.values())
+        factor = 1.0
+        if everything in times and work > 0:
+            factor = max(times[everything] - self.rest, 0.1 * work) / work
+        table = self.scaled(1.0, factor)
+        costs = np.array([table.change_cost(plan) for plan in times])
+        beside = np.array([ms - table.scaled(0.0).predict(plan) for plan, ms in times.items()])
+        energy = float(costs @ costs)
+        if not energy:
+            return table
+        return table.scaled(float(np.clip(costs @ beside / energy, 0.1, 10.0)))
 
     def change_cost(self, int8: Collection[str]) -> float:
         """Return the milliseconds that the changes of precision of a plan cost."""

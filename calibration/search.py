@@ -146,8 +146,7 @@ class Problem:
         Parameters
         ----------
         losses : plan -> measured loss.
-        times : plan -> measured milliseconds; corrects the price of precision changes, since the
-            pure plans are exact already.
+        times : plan -> measured milliseconds (see `LatencyTable.corrected`).
         """
         scores, boxes = (
             _refit(
@@ -159,7 +158,7 @@ class Problem:
         return replace(
             self,
             losses={name: Loss(scores[name], boxes[name]) for name in self.losses},
-            latency=self.latency.scaled(_change_factor(self.latency, times or {})),
+            latency=self.latency.corrected(times or {}),
         )
 
     def _weights(self, scores: float, boxes: float) -> npt.NDArray[np.float64]:
@@ -258,11 +257,3 @@ def _refit(prior: Mapping[str, float], measured: Mapping[Int8, float]) -> dict[s
     gain = np.linalg.solve(spread @ rows.T + np.diag(noise**2), values - rows @ start)
     refined = np.maximum(start + spread.T @ gain, 0.1 * start)
     return dict(zip(names, refined.tolist(), strict=True))
-
-
-def _change_factor(table: LatencyTable, times: Mapping[Int8, float]) -> float:
-    """Return the factor on the price of changes that explains the measured latencies best."""
-    costs = np.array([table.change_cost(plan) for plan in times])
-    beside = np.array([ms - table.scaled(0.0).predict(plan) for plan, ms in times.items()])
-    energy = float(costs @ costs)
-    return float(np.clip(costs @ beside / energy, 0.1, 10.0)) if energy else 1.0

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 from edge_sdk.errors import EdgeError
 
-DEFAULT_SHIFT = 0.02
+DEFAULT_SHIFT = 0.05
+"""On the hundred best anchors of an image the sides of the boxes move by a twentieth of a stride
+(0.4 pixels at stride 8), or the scores by as many nats, or a bit of both. Networks that were
+measured at or below it lost less than 0.1 points of mAP50-95."""
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,10 @@ KeepFloat = Annotated[
     typer.Option(help="Layers to keep float, by name or pattern ('*head*'); repeatable."),
 ]
 Hybrid = Annotated[
-    bool, typer.Option("--hybrid", help="Search for the best hybrid, with the default --max-shift.")
+    bool,
+    typer.Option(
+        "--hybrid", help="Search for the best hybrid: --max-shift 0.05 if no limit is given."
+    ),
 ]
 MaxDrop = Annotated[
     float | None,
@@ -45,8 +48,8 @@ MaxDrop = Annotated[
 MaxShift = Annotated[
     float | None,
     typer.Option(
-        help="Search: how far scores and boxes may move from float's, without labels "
-        "(0.02 if --hybrid is all that is asked)."
+        help="Search: how far scores (nats) and boxes (strides) may move from float's; needs no "
+        "labels."
     ),
 ]
 MaxLatency = Annotated[
@@ -60,7 +63,7 @@ Split = Annotated[str, typer.Option(help="The split of --labels to use.")]
 ShowImages = Annotated[
     str | None,
     typer.Option(
-        help="Show pictures of these images in the report, not frames of the test camera."
+        help="Images whose pictures the bundle may hold (report, selftest), not the test camera's."
     ),
 ]
 

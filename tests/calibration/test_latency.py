@@ -131,3 +131,16 @@ def test_a_table_of_something_else_is_refused(other: dict[str, Any], message: st
     table.check(**fitting)
     with pytest.raises(EdgeError, match=message):
         table.check(**{**fitting, **other})
+
+
+def test_a_table_is_corrected_by_what_whole_plans_take() -> None:
+    table = measured()
+    times = {
+        frozenset[str](): 34.0,
+        EVERYTHING: 20.0,
+        frozenset("b"): table.scaled(3.0, 18.0 / 12.0).predict({"b"}),
+    }
+    corrected = table.corrected(times)
+    for plan, ms in times.items():
+        assert corrected.predict(plan) == pytest.approx(ms)
+    assert table.corrected({}) == table

@@ -1,0 +1,80 @@
+import shutil
+from pathlib import Path
+
+import pytest
+from tiny import write_tiny_model
+from typer.testing import CliRunner, Result
+
+from edge_sdk.bundle import Bundle
+from edge_sdk.calibration import calibrate
+from edge_sdk.calibration.latency import LatencyTable
+from edge_sdk.cli import application
+from edge_sdk.converters.convert import convert
+from edge_sdk.errors import EdgeError
+from edge_sdk.precision_plan import PrecisionPlan
+
+IMAGES = "test://street?seed=3&size=128x96"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a model, its calibration and its latency table, which `profile` made."""
+    folder = tmp_path_factory.mktemp("plan")
+    convert(write_tiny_model(folder / "tiny.onnx"), folder / "model.onnx")
+    calibrate(folder / "model.onnx", IMAGES, folder / "model.calib", limit=2)
+    run("profile", folder / "model.onnx", *common(folder), "--threads", 1, "-o", folder / "t.json")
+    return folder
+
+
+def common(folder: Path) -> tuple[object, ...]:
+    return ("--calib", folder / "model.calib", "--target", "onnxruntime")
+
+
+def run(*arguments: object, status: int = 0) -> Result:
+    """Run the program; raise what it raises."""
+    result = CliRunner().invoke(application(), list(map(str, arguments)))
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == status, result.output
+    return result
+
+
+def test_profile_writes_a_table_of_every_group(made: Path) -> None:
+    table = LatencyTable.load(made / "t.json")
+    assert table.target == "onnxruntime"
+    assert table.conditions["threads"] == 1
+    assert all(time.float_ms > 0 for time in table.groups.values())
+    assert table.predict(()) == pytest.approx(table.conditions["inference_ms"]["float"]["median"])
+
+
+def test_plan_searches_if_a_limit_is_given(made: Path, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.yaml"
+    search = ("plan", made / "model.onnx", *common(made), "--latency", made / "t.json", "-o", plan)
+    assert "a shift of at most 1000" in run(*search, "--max-shift", 1000).output
+    assert "For a shift of at most 1000" in PrecisionPlan.load(plan).about
+    result = run(*search, "--max-latency", 1e-6, status=1)
+    assert "No plan keeps to it" in result.output
+    assert PrecisionPlan.load(plan).about.startswith("For at most 1e-06 ms. No plan keeps to it")
+
+
+def test_points_need_labels(made: Path, tmp_path: Path) -> None:
+    with pytest.raises(EdgeError, match="--max-drop needs labelled images"):
+        run("plan", made / "model.onnx", *common(made), "--max-drop", 1, "-o", tmp_path / "p.yaml")
+
+
+def test_points_are_measured_on_labels(made: Path, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.yaml"
+    result = run(
+        "plan", made / "model.onnx", *common(made), "--latency", made / "t.json", "-o", plan,
+        "--max-drop", 50, "--labels", "test://street?seed=4&size=128x96&frames=2",
+    )  # fmt: skip
+    assert "points lost" in result.output
+    assert "at most 50 points of mAP50-95 lost" in PrecisionPlan.load(plan).about
+
+
+def test_deploy_searches_too(made: Path, tmp_path: Path) -> None:
+    source = shutil.copy(made / "tiny.onnx", tmp_path / "tiny.onnx")
+    run("deploy", source, "--images", IMAGES, "--limit", 1, "--target", "onnxruntime",
+        "--max-shift", 1000, "--keep-int8", "-o", tmp_path / "a.edge")  # fmt: skip
+    with Bundle.open(tmp_path / "a.edge") as bundle:
+        assert bundle.manifest["measured"]["search"]["met"]
