@@ -33,12 +33,13 @@ INTEGER_CONVOLUTION = "Converting conv weight scales to fp32"
 """What the compiler of TensorRT-RTX 1.7 says of each integer convolution, for these two."""
 FLOAT_EVERY = 7
 """Every seventh group of layers stays float in the hybrid."""
+YOLOX = pytest.param("yolox", marks=pytest.mark.shared)
 
 
-def network(name: str, shared: Path, folder: Path) -> onnx.ModelProto:
+def network(name: str, request: pytest.FixtureRequest, folder: Path) -> onnx.ModelProto:
     """A converted detector with an open batch size; bottleneck factors are kept."""
     if name == "yolox":
-        source = shared / "weights" / "yolox_nano.onnx"
+        source = request.getfixturevalue("shared") / "weights" / "yolox_nano.onnx"
         return load_model(convert(source, folder / "yolox.onnx", dynamic_batch=True).output)
     torch.manual_seed(0)
     return export(reparameterize(yolo_nas(name).eval()), dynamic_batch=True)
@@ -51,12 +52,11 @@ def hybrid_of(model: onnx.ModelProto) -> frozenset[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.shared
-@pytest.mark.parametrize("name", ["n", "s", "m", "l", "yolox"])
+@pytest.mark.parametrize("name", ["n", "s", "m", "l", YOLOX])
 def test_a_hybrid_builds_for_every_gpu_with_a_fixed_and_an_open_batch(
-    trt: ModuleType, shared: Path, tmp_path: Path, name: str
+    trt: ModuleType, request: pytest.FixtureRequest, tmp_path: Path, name: str
 ) -> None:
-    model = network(name, shared, tmp_path)
+    model = network(name, request, tmp_path)
     table, planned = table_of(model, {}), hybrid_of(model)
     size = (416, 416) if name == "yolox" else (640, 640)
     for batch in (1, "batch"):
@@ -79,9 +79,9 @@ def test_a_hybrid_builds_for_every_gpu_with_a_fixed_and_an_open_batch(
 @pytest.mark.parametrize("skip", ["skip", "both"])
 @pytest.mark.parametrize("name", ["n", "m"])
 def test_all_layers_in_int8_are_parsed_as_planned(
-    trt: ModuleType, tmp_path: Path, name: str, skip: Skip
+    trt: ModuleType, request: pytest.FixtureRequest, tmp_path: Path, name: str, skip: Skip
 ) -> None:
-    model = network(name, tmp_path, tmp_path)
+    model = network(name, request, tmp_path)
     planned = layers_of(model)
     lowered = lower(model, table_of(model, {}), planned, skip=skip)
     found = lint(view(trt, parse(trt, lowered.SerializeToString()).network), planned, "sm75")
