@@ -31,7 +31,7 @@ STEPS = 127
 
 def bundle_report(
     spec: HeadSpec,
-    calibration: Calibration,
+    calibration: Calibration | None,
     table: QuantizationTable,
     plan: PrecisionPlan,
     trial: EngineTrial,
@@ -42,7 +42,7 @@ def bundle_report(
 
     Parameters
     ----------
-    spec, calibration, table, plan : what was built.
+    spec, calibration, table, plan : what was built; without a calibration if the table was given.
     trial : with the engines, still there.
     search : that the plan came from, if it came from one.
     show : images to draw boxes on; None takes frames of the test camera.
@@ -50,7 +50,7 @@ def bundle_report(
     height, width = spec.input_size
     report = Report(
         f"{spec.family}, {spec.num_classes} classes, for {plan.target}",
-        f"Input {height} x {width}, calibrated on {len(calibration.images)} images.",
+        f"Input {height} x {width}, {_origin(calibration)}.",
     )
     layers = sum(len(group.layers) for group in plan.groups)
     speedup = "not timed" if trial.speedup is None else f"{trial.speedup:.2f}x"
@@ -72,8 +72,24 @@ def bundle_report(
             f"Engine alone, random input, in turn; {conditions['threads']} threads of "
             f"{conditions['cpu']}, load {conditions['load']}, {conditions['date']}.",
         )
+    _add_network(report, trial)
     if search is not None:
         add_search(report, search)
+    if calibration is not None:
+        _add_ranges(report, calibration, table)
+    if {"float", "int8"} <= set(trial.engines):
+        _add_images(report, differing_images(spec, trial, show), show)
+    _add_groups(report, plan, search)
+    return report.html()
+
+
+def _origin(calibration: Calibration | None) -> str:
+    if calibration is None:
+        return "with a quantization table that was given"
+    return f"calibrated on {len(calibration.images)} images"
+
+
+def _add_ranges(report: Report, calibration: Calibration, table: QuantizationTable) -> None:
     worst = sorted(table.activations, key=lambda name: -_cut(calibration, table, name))[:SHOWN]
     report.charts(
         "The ranges that were cut the most",
@@ -84,10 +100,21 @@ def bundle_report(
         "How often each value occurred in calibration (log scale); beyond the blue line values "
         "are clipped.",
     )
-    if {"float", "int8"} <= set(trial.engines):
-        _add_images(report, differing_images(spec, trial, show), show)
-    _add_groups(report, plan, search)
-    return report.html()
+
+
+def _add_network(report: Report, trial: EngineTrial) -> None:
+    """Say what the linter found where an engine was built by NVIDIA's compiler (`lint.txt`)."""
+    for engine in trial.engines.values():
+        path = engine.with_name("lint.txt")
+        if path.is_file():
+            carried_out, *lines = path.read_text(encoding="utf-8").splitlines()
+            findings = [line.partition(": ") for line in lines if not line.startswith(" ")]
+            report.facts(
+                "The network as NVIDIA's parser read it",
+                [(rule, count) for rule, _, count in findings],
+                f"{carried_out}. What each rule means and which layers it names: lint.txt, beside "
+                "the engine.",
+            )
 
 
 def _add_images(

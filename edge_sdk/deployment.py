@@ -20,13 +20,13 @@ from edge_sdk.head_spec import HeadSpec
 from edge_sdk.hybrid_plan import HybridPlan
 from edge_sdk.precision_plan import PrecisionPlan
 from edge_sdk.progress import Progress, silent
+from edge_sdk.quantization_table import QuantizationTable
 from edge_sdk.suppression import RUNNING
 
 if TYPE_CHECKING:
     import onnx
 
     from edge_sdk.calibration import Calibration
-    from edge_sdk.quantization_table import QuantizationTable
 
 
 @dataclass(frozen=True)
@@ -108,11 +108,12 @@ def plan(
 
 def build(
     model: Path | str,
-    calibration: Path | str,
+    calibration: Path | str | None,
     plan: Path | str,
     target: str,
     output: Path | str,
     *,
+    table: Path | str | None = None,
     method: str | None = None,
     seven_bit_weights: bool | None = None,
     keep_int8: bool = False,
@@ -127,10 +128,12 @@ def build(
     Parameters
     ----------
     model : a float ONNX file of `convert`.
-    calibration : of this model, a file of `calibrate`.
+    calibration : of this model, a file of `calibrate`; None if a table is given.
     plan : of this model and target, a file of `plan`.
     target : "openvino" or "onnxruntime".
     output : the bundle to write, NAME.edge or NAME.edge.zip.
+    table : of this model, a quantization table in place of a calibration: its scales are taken
+        as they are, such as those that `edge-sdk qat` trained.
     method : how ranges are found, if not as the plan says.
     seven_bit_weights : weights from -63 to 63, for CPUs without VNNI; None looks at this
         machine's CPU.
@@ -151,16 +154,15 @@ def build(
     from edge_sdk.converters.lowering.instruction_set import needs_seven_bit_weights
 
     activations = grid(target)
-    inputs = _Inputs.read(model, calibration, plan, target)
+    inputs = _Inputs.read(model, calibration, table, plan, target)
     if seven_bit_weights is None:
         seven_bit_weights = needs_seven_bit_weights(target)
     search = HybridPlan.of(plan, inputs.plan)
-    method = method or inputs.plan.ranges
     progress(0, 3, "building")
-    table = inputs.calibration.quantization_table(inputs.graph, method)
+    scales, method = inputs.scales(method)
     with tempfile.TemporaryDirectory() as scratch:
         trial = EngineTrial(target, Path(scratch))
-        planned = _build_engines(trial, inputs, table, seven_bit_weights, progress)
+        planned = _build_engines(trial, inputs, scales, seven_bit_weights, progress)
         progress(2, 3, "building")
         refused = trial.speedup is not None and trial.speedup < WORTHWHILE and not keep_int8
         shipped = _all_float(planned, trial.speedup) if refused else planned
@@ -181,10 +183,10 @@ def build(
         built = trial.engines[engine["precision"]]
         contents = {
             "model.onnx": Path(model),
-            "quant.json": table.to_json(),
+            "quant.json": scales.to_json(),
             "plan.yaml": shipped.to_yaml(),
             "report.html": bundle_report(
-                inputs.spec, inputs.calibration, table, shipped, trial, search, show
+                inputs.spec, inputs.calibration, scales, shipped, trial, search, show
             ),
             **inputs.proof(),
             **trial.files(engine["precision"]),
@@ -274,22 +276,42 @@ class _Inputs:
 
     graph: onnx.ModelProto
     spec: HeadSpec
-    calibration: Calibration
+    calibration: Calibration | None
+    table: QuantizationTable | None
     plan: PrecisionPlan
 
     @classmethod
     def read(
-        cls, model: Path | str, calibration: Path | str, plan: Path | str, target: str
+        cls,
+        model: Path | str,
+        calibration: Path | str | None,
+        table: Path | str | None,
+        plan: Path | str,
+        target: str,
     ) -> _Inputs:
         from edge_sdk.converters.layer_groups import layer_groups
-        from edge_sdk.converters.model_file import head_spec_of, load_model
+        from edge_sdk.converters.model_file import head_spec_of, load_model, model_key
 
+        if (calibration is None) == (table is None):
+            raise EdgeError("Give either a calibration or a quantization table.")
         graph = load_model(model)
         spec = head_spec_of(graph)
-        counts = _calibration(calibration, model, graph)
+        counts = None if calibration is None else _calibration(calibration, model, graph)
+        given = None if table is None else _table(table, model, graph)
         precision = PrecisionPlan.load(plan)
-        precision.check(counts.model_key, target, layer_groups(graph))
-        return cls(graph, spec, counts, precision)
+        precision.check(model_key(graph), target, layer_groups(graph))
+        return cls(graph, spec, counts, given, precision)
+
+    def scales(self, method: str | None) -> tuple[QuantizationTable, str]:
+        """Return the scales and how they were found: as asked, else as the plan says."""
+        if self.calibration is not None:
+            method = method or self.plan.ranges
+            return self.calibration.quantization_table(self.graph, method), method
+        if method is not None:
+            raise EdgeError("A quantization table has its ranges: leave the range method out.")
+        assert self.table is not None
+        methods = {point.method for point in self.table.activations.values()}
+        return self.table, " and ".join(sorted(methods))
 
     def provenance(self) -> dict[str, Any]:
         from edge_sdk.converters.convert import SOURCE_KEY
@@ -300,11 +322,16 @@ class _Inputs:
         tools = ("onnx", "onnxruntime", "openvino")
         return {
             "source": json.loads(source) if source else None,
-            "calibration_key": self.calibration.key,
-            "calibration_images": len(self.calibration.images),
+            **self._calibrated(),
             "tools": {"edge-sdk": edge_sdk.__version__, **{t: version_of(t) for t in tools}},
             "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         }
+
+    def _calibrated(self) -> dict[str, Any]:
+        if self.calibration is None:
+            return {}
+        images = len(self.calibration.images)
+        return {"calibration_key": self.calibration.key, "calibration_images": images}
 
     def proof(self) -> dict[str, str]:
         """Return the proof of the conversion as a file of the bundle, if the model has one."""
@@ -376,6 +403,15 @@ def _calibration(path: Path | str, model: Path | str, graph: onnx.ModelProto) ->
             "`edge-sdk calibrate` on this one."
         )
     return calibration
+
+
+def _table(path: Path | str, model: Path | str, graph: onnx.ModelProto) -> QuantizationTable:
+    from edge_sdk.converters.model_file import model_key
+
+    table = QuantizationTable.load(path)
+    if table.model_key != model_key(graph):
+        raise EdgeError(f"The quantization table {path} belongs to another model than {model}.")
+    return table
 
 
 def _convert(

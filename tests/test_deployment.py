@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,9 @@ def test_an_engine_for_a_gpu_is_built_but_not_timed(
         assert "untimed" in bundle.manifest["measured"]
         folder = "engines/tensorrt-rtx-sm75"
         assert {f"{folder}/lowered.onnx", f"{folder}/lint.txt"} <= set(bundle.manifest["files"])
+        assert (
+            "The network as NVIDIA&#x27;s parser read it" in bundle.file("report.html").read_text()
+        )
 
 
 def test_a_device_elsewhere_gets_both_forms_of_the_graph(calibrated: Path, tmp_path: Path) -> None:
@@ -234,3 +238,29 @@ def test_layers_without_an_integer_kernel_stay_float_and_the_plan_says_why(
     assert done.plan.groups[1].why == "no INT8 kernel: not here"
     with Bundle.open(done.bundle) as bundle:
         assert PrecisionPlan.load(bundle.file("plan.yaml")) == done.plan
+
+
+def test_the_scales_of_a_given_table_are_taken_as_they_are(
+    calibrated: Path, tmp_path: Path
+) -> None:
+    with Bundle.open(run_build(calibrated, tmp_path / "a.edge").bundle) as bundle:
+        table = QuantizationTable.load(bundle.file("quant.json"))
+    activations = {
+        name: replace(point, scale=2 * point.scale, method="trained")
+        for name, point in table.activations.items()
+    }
+    replace(table, activations=activations).save(tmp_path / "quant.json")
+    files = (calibrated / "model.onnx", None, calibrated / "openvino.yaml", "openvino")
+    table_of = {"table": tmp_path / "quant.json", "keep_int8": True}
+    done = build(*files, tmp_path / "b.edge", **table_of)  # type: ignore[arg-type]
+    with Bundle.open(done.bundle) as bundle:
+        assert QuantizationTable.load(bundle.file("quant.json")).activations == activations
+        assert bundle.manifest["precision"]["ranges"] == "trained"
+        assert "calibration_key" not in bundle.manifest["provenance"]
+    with pytest.raises(EdgeError, match="leave the range method out"):
+        build(*files, tmp_path / "c.edge", method="max", **table_of)  # type: ignore[arg-type]
+    with pytest.raises(EdgeError, match="either a calibration or a quantization table"):
+        build(*files, tmp_path / "c.edge")
+    replace(table, model_key="f" * 64).save(tmp_path / "other.json")
+    with pytest.raises(EdgeError, match="belongs to another model"):
+        build(*files, tmp_path / "c.edge", table=tmp_path / "other.json")

@@ -10,7 +10,7 @@ from edge_sdk.errors import EdgeError, MissingExtra
 
 COMMANDS = (
     "convert", "calibrate", "profile", "plan", "build", "deploy", "run", "bench", "eval", "compare",
-    "inspect", "doctor", "selftest", "dataset", "train", "finetune", "compile", "lint",
+    "inspect", "doctor", "selftest", "dataset", "train", "finetune", "qat", "compile", "lint",
 )  # fmt: skip
 
 

@@ -16,10 +16,15 @@ if TYPE_CHECKING:
 
 def build(
     model: Annotated[Path, typer.Argument(help="A float ONNX file of `edge-sdk convert`.")],
-    calib: Annotated[Path, typer.Option(help="Its calibration, from `edge-sdk calibrate`.")],
     plan: Annotated[Path, typer.Option(help="Its plan, from `edge-sdk plan`.")],
     target: BuildTarget,
     output: Annotated[Path, typer.Option("--output", "-o", help="NAME.edge, or NAME.edge.zip.")],
+    calib: Annotated[
+        Path | None, typer.Option(help="Its calibration, from `edge-sdk calibrate`.")
+    ] = None,
+    table: Annotated[
+        Path | None, typer.Option(help="Its scales in place of --calib, from `edge-sdk qat`.")
+    ] = None,
     method: Annotated[
         str | None, typer.Option(help="Range method, if not the plan's: mse, max, ...")
     ] = None,
@@ -43,6 +48,7 @@ def build(
             plan,
             target,
             output,
+            table=table,
             method=method,
             seven_bit_weights=seven_bit_weights,
             keep_int8=keep_int8,

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from edge_sdk.converters.heads import yolo_nas as yolo_nas_head
 from edge_sdk.errors import EdgeError
+from edge_sdk.head_spec import HeadSpec
 from edge_sdk.progress import Progress, silent
 from edge_sdk.training.augmentation import Placer
 from edge_sdk.training.batches import Batch, Batches
@@ -99,11 +100,11 @@ class Trainer:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         examples, augmentation, validation = training_data(recipe)
         self._validation = validation
-        self.spec = yolo_nas_head.spec(len(examples.names), recipe.input_size, examples.names)
+        self.spec = self._contract(examples.names)
         placer = Placer(self.spec.preprocessing, recipe.input_size, augmentation)
         self.batches = Batches(examples, placer, recipe.batch, recipe.seed)
         self._loss = DetectionLoss(self.spec.strides)
-        self.model = starting_network(recipe, examples.names).train().to(self._device)
+        self.model = self._network(examples.names).train().to(self._device)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         set_batch_norm_memory(self.model, recipe.steps)
         self.ema = Ema(self.model, recipe.steps)
@@ -113,6 +114,14 @@ class Trainer:
         self._seconds = self._began = 0.0
         if self._last.exists():
             self._resume()
+
+    def _contract(self, names: tuple[str, ...]) -> HeadSpec:
+        """Return the contract of the network, for the data's classes."""
+        return yolo_nas_head.spec(len(names), self.recipe.input_size, names)
+
+    def _network(self, names: tuple[str, ...]) -> nn.Module:
+        """Return the network as it is before the first step."""
+        return starting_network(self.recipe, names)
 
     def run(self, workers: int, progress: Progress) -> Trained:
         """Do the steps that are left, or those until patience ends."""
@@ -190,9 +199,12 @@ class Trainer:
         self._history.draw()
         if found["map"] > self._best:
             self._best = found["map"]
-            facts = {"step": self._step, **found}
-            save_weights(self._weights, self.ema.model, self.recipe, self.spec, facts)
+            self._keep({"step": self._step, **found})
             self._show()
+
+    def _keep(self, facts: dict[str, float]) -> None:
+        """Write the averaged weights, which are the best so far."""
+        save_weights(self._weights, self.ema.model, self.recipe, self.spec, facts)
 
     def _show(self) -> None:
         """Draw what the averaged weights find."""

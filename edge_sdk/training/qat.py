@@ -1,0 +1,269 @@
+"""Quantization-aware training: a converted network learns with the rounding of its plan.
+
+What is trained is the network that runs: the fused float graph, with fake quantization exactly
+where the target's lowering puts it. Rounding passes gradients straight through; the scales of
+activations are learned in log space (learned step size quantization, Esser et al., ICLR 2020),
+those of weights follow the weights.
+
+It begins with the scales of calibration, and what it begins with is the first candidate for the
+best: a training that does not help gives back the network that it was given.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from edge_sdk.converters.layer_groups import layer_groups
+from edge_sdk.converters.model_file import (
+    head_spec_of,
+    metadata,
+    model_key,
+    save_model,
+    set_metadata,
+)
+from edge_sdk.converters.proof import METADATA_KEY as PROOF_KEY
+from edge_sdk.converters.switchable import SwitchableNetwork
+from edge_sdk.errors import EdgeError
+from edge_sdk.head_spec import HeadSpec
+from edge_sdk.precision_plan import PrecisionPlan
+from edge_sdk.progress import Progress, silent
+from edge_sdk.quantization_table import QuantizationTable
+from edge_sdk.training.history import Row
+from edge_sdk.training.recipe import Recipe
+from edge_sdk.training.trainer import Trained, Trainer
+from edge_sdk.training.validation import validate
+
+if TYPE_CHECKING:
+    import onnx
+
+MODEL, TABLE, PLAN = "model.onnx", "quant.json", "plan.yaml"
+EXACT = "exact"
+"""The accuracy of the float network, in the first row of the log."""
+TRAINED = "trained"
+"""How a trained scale was found."""
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """What a quantization-aware training begins with.
+
+    Attributes
+    ----------
+    model : the float graph of `edge-sdk convert`, of a YOLO-NAS.
+    table : its grids, as calibration set them.
+    plan : which layers run in INT8, and for which target.
+    seven_bit_weights : for CPUs without VNNI.
+
+    Raises
+    ------
+    EdgeError
+        If the parts do not belong together, the network has another head, or the plan runs
+        nothing in INT8.
+    """
+
+    model: onnx.ModelProto
+    table: QuantizationTable
+    plan: PrecisionPlan
+    seven_bit_weights: bool = False
+
+    def __post_init__(self) -> None:
+        self.plan.check(model_key(self.model), self.plan.target, layer_groups(self.model))
+        if self.spec.layout != "dfl":
+            raise EdgeError(
+                f"The model has the head of a {self.spec.family} (layout {self.spec.layout}): "
+                "quantization-aware training is there for YOLO-NAS, as `edge-sdk convert` "
+                "makes it."
+            )
+        if not self.plan.int8_layers:
+            raise EdgeError("The plan runs no layer in INT8: there is nothing to train for.")
+
+    @property
+    def spec(self) -> HeadSpec:
+        """The model's contract."""
+        return head_spec_of(self.model)
+
+    @property
+    def key(self) -> str:
+        """The SHA-256 of all of it."""
+        parts = (self.plan.to_yaml(), self.table.to_json(), self.seven_bit_weights)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """What a quantization-aware training made.
+
+    Attributes
+    ----------
+    model, table, plan : the files of the best network: the float graph, its trained grids, and
+        the plan for it. Together they are what `edge-sdk build` takes.
+    exact : mAP50-95 of the float network that it began with, on the validation images, 0..1.
+    before, after : of the quantized network before the training, and of the best one.
+    """
+
+    model: Path
+    table: Path
+    plan: Path
+    exact: float
+    before: float
+    after: float
+
+
+def qat(
+    start: Quantized,
+    recipe: Recipe,
+    output: Path | str,
+    *,
+    workers: int = 1,
+    progress: Progress = silent,
+    report: Callable[[Row], None] = lambda row: None,
+) -> Recovered:
+    """Train a quantized network, or go on with a training that was interrupted.
+
+    Parameters
+    ----------
+    start : the network, its grids and its plan.
+    recipe : from `qat_recipe`.
+    output : the folder; beside the files of `Recovered` it gets those of every training.
+    workers : threads that make the batches.
+    progress : told after every step.
+    report : given every row of the log as it is written; the first holds `EXACT`.
+
+    Raises
+    ------
+    EdgeError
+        If the data cannot be used or has other classes than the network, the folder holds
+        another training, or the loss is no longer finite.
+    """
+    trainer = QatTrainer(start, recipe, Path(output), report)
+    trainer.run(workers, progress)
+    return trainer.outcome()
+
+
+def qat_recipe(
+    start: Quantized, data: str, *, steps: int, batch: int = 8, lr: float = 1e-4, seed: int = 0
+) -> Recipe:
+    """Return the recipe of a quantization-aware training.
+
+    Parameters
+    ----------
+    data : as for `Recipe`.
+    steps, batch, lr, seed : see `Recipe`; the learning rate is a tenth of a fine-tuning's.
+
+    Raises
+    ------
+    EdgeError
+        If a number is out of range.
+    """
+    return Recipe(
+        data=data,
+        model=start.key[:12],
+        block="fused",
+        input_size=start.spec.input_size,
+        steps=steps,
+        batch=batch,
+        lr=lr,
+        warmup=max(1, steps // 20),
+        seed=seed,
+        validations=min(5, steps),
+    )
+
+
+class QatNetwork(nn.Module):
+    """A switchable network as a YOLO-NAS: images in, maps of classes and of distances out.
+
+    Parameters
+    ----------
+    start : what it consists of.
+    layers : those that run in INT8.
+
+    Attributes
+    ----------
+    network : what is trained.
+    """
+
+    def __init__(self, start: Quantized, layers: frozenset[str]) -> None:
+        super().__init__()
+        self.network = SwitchableNetwork(
+            start.model, start.table, start.plan.target, seven_bit_weights=start.seven_bit_weights
+        ).requires_grad_(True)
+        self._layers = layers
+
+    def forward(self, images: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Return class logits and distances, one map a stride."""
+        outputs = self.network(images, self._layers)
+        half = len(outputs) // 2
+        return outputs[:half], outputs[half:]
+
+
+class QatTrainer(Trainer):
+    """A quantization-aware training under way; see `qat`."""
+
+    def __init__(
+        self, start: Quantized, recipe: Recipe, output: Path, report: Callable[[Row], None]
+    ) -> None:
+        self._start = start
+        super().__init__(recipe, output, report)
+        self._weights = output / MODEL
+
+    def run(self, workers: int, progress: Progress) -> Trained:
+        """Measure what it begins with, if it begins now, and train."""
+        if not self._history.rows:
+            self._began = monotonic()
+            self._log({EXACT: self._exact()})
+            self._validate()
+            self._save()
+        return super().run(workers, progress)
+
+    def outcome(self) -> Recovered:
+        """Return what was made."""
+        rows = self._history.rows
+        maps = [row["map"] for row in rows if "map" in row]
+        model, table, plan = (self._output / name for name in (MODEL, TABLE, PLAN))
+        return Recovered(model, table, plan, rows[0][EXACT], maps[0], max(maps))
+
+    def _exact(self) -> float:
+        """Return the accuracy of the network with all layers in float."""
+        network = QatNetwork(self._start, frozenset()).to(self._device)
+        return validate(network, self._validation, self.spec).map or 0.0
+
+    def _contract(self, names: tuple[str, ...]) -> HeadSpec:
+        spec = self._start.spec
+        if names != spec.class_names:
+            raise EdgeError(
+                f"The data has the classes {', '.join(names)}, the network has "
+                f"{', '.join(spec.class_names)}: give data with the same classes in the same order."
+            )
+        return spec
+
+    def _network(self, names: tuple[str, ...]) -> nn.Module:
+        return QatNetwork(self._start, self._start.plan.int8_layers)
+
+    def _keep(self, facts: dict[str, float]) -> None:
+        """Write the averaged network, which is the best so far, as files that a build takes."""
+        best: SwitchableNetwork = self.ema.model.network  # type: ignore[assignment]
+        model, table = best.float_model(), _marked(best.table(), self._start.table)
+        # The proof was of the weights as they were.
+        kept = {name: value for name, value in metadata(model).items() if name != PROOF_KEY}
+        del model.metadata_props[:]
+        for name, value in kept.items():
+            set_metadata(model, name, value)
+        save_model(model, self._output / MODEL)
+        table.save(self._output / TABLE)
+        replace(self._start.plan, model_key=table.model_key).save(self._output / PLAN)
+
+
+def _marked(table: QuantizationTable, before: QuantizationTable) -> QuantizationTable:
+    """Return a table that says which scales were trained."""
+    activations = {
+        name: point if point == before.activations[name] else replace(point, method=TRAINED)
+        for name, point in table.activations.items()
+    }
+    return replace(table, activations=activations)
