@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,13 +55,20 @@ class Calibration:
         parts = [self.model_key, self.preprocessing, *sorted(self.images)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
-    def quantization_table(self, model: onnx.ModelProto, method: str = "mse") -> QuantizationTable:
+    def quantization_table(
+        self,
+        model: onnx.ModelProto,
+        method: str = "mse",
+        exceptions: Mapping[str, str] | None = None,
+    ) -> QuantizationTable:
         """Choose one scale for every tensor, and one for every channel of the weights.
 
         Parameters
         ----------
         model : the float model that was calibrated.
         method : "mse", "max", "percentile" or "entropy" (see `edge_sdk.calibration.ranges`).
+        exceptions : tensor -> another method, for it and all that share its scale (see
+            `range_choice`). Which tensors share does not depend on them.
 
         Raises
         ------
@@ -77,9 +85,11 @@ class Calibration:
         points = quantization_points(model)
         self._check_points(points.activations)
         scales = {}
+        exceptions = exceptions or {}
         for group in scale_groups(model, points.scale_groups, self.histograms, method):
             histogram = merged([self.histograms[name] for name in group])
-            scale = ActivationScale(grid_step(histogram, method), histogram.signed, method)
+            own = next((exceptions[name] for name in group if name in exceptions), method)
+            scale = ActivationScale(grid_step(histogram, own), histogram.signed, own)
             scales.update(dict.fromkeys(group, scale))
         scales = {name: scales[name] for name in points.activations}
         return QuantizationTable(

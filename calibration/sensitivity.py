@@ -31,9 +31,8 @@ if TYPE_CHECKING:
     import onnx
     from torch import Tensor
 
-    from edge_sdk.converters.network_run import Trace
+    from edge_sdk.converters.network_run import Trace, Wiring
     from edge_sdk.converters.switchable import SwitchableNetwork
-    from edge_sdk.head_spec import HeadSpec
 
 __all__ = ["Sensitivity", "Shift", "ShiftBench", "measure_sensitivity", "shift"]
 
@@ -215,12 +214,12 @@ class ShiftBench:
         with torch.inference_mode():
             return self.network.trace(float_run.tensors[self.network.input_name], layers)
 
-    def shift(self, base: Trace, layers: frozenset[str]) -> Shift:
-        """Compare the image with layers in INT8; `base` is any run of it."""
+    def shift(self, base: Trace, wiring: Wiring) -> Shift:
+        """Compare the image in another wiring of the network; `base` is any run of it."""
         import torch
 
         with torch.inference_mode():
-            tested = _arrays(self.network.rerun(base, layers, self._names))
+            tested = _arrays(self.network.rerun(base, wiring, self._names))
         outputs = self.network.output_names
         return image_shift(
             self.spec,
@@ -261,14 +260,15 @@ def _row(
     bench: ShiftBench, groups: Mapping[str, frozenset[str]], image: Image
 ) -> Iterable[tuple[str, Shift]]:
     """Measure all that there is to measure on one image."""
-    everything = frozenset().union(*groups.values())
+    wiring = bench.network.wiring
+    everything = frozenset[str]().union(*groups.values())
     base = bench.start(image)
     for name, layers in groups.items():
-        yield f"+{name}", bench.shift(base, layers)
+        yield f"+{name}", bench.shift(base, wiring(layers))
     base = bench.base(everything, base)
-    yield "all", bench.shift(base, everything)
+    yield "all", bench.shift(base, wiring(everything))
     for name, layers in groups.items():
-        yield f"-{name}", bench.shift(base, everything - layers)
+        yield f"-{name}", bench.shift(base, wiring(everything - layers))
 
 
 def _row_names(groups: Iterable[str]) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import onnx
@@ -62,6 +62,22 @@ class Wiring:
     quantization: Quantization
     reads: tuple[tuple[Read, ...], ...]
 
+    def only(self, tensors: Collection[str]) -> Wiring:
+        """Return what is read if nothing is rounded but the named activations."""
+        reads = tuple(
+            tuple(read if read.name in tensors else replace(read, integer=False) for read in step)
+            for step in self.reads
+        )
+        return replace(self, reads=reads)
+
+    def agrees(self, other: Wiring, number: int) -> bool:
+        """Tell whether a step reads the same, on the same grids, in both."""
+        mine, theirs = self.quantization.activations, other.quantization.activations
+        return self.reads[number] == other.reads[number] and not any(
+            read.integer and mine.get(read.name) != theirs.get(read.name)
+            for read in self.reads[number]
+        )
+
 
 @dataclass(frozen=True)
 class Trace:
@@ -107,7 +123,9 @@ class Run:
         else:
             made = step.run(*(self._value(read) for read in reads))
         parts = (made,) if isinstance(made, Tensor) else made
-        self.tensors.update(zip(step.node.output, parts, strict=True))
+        for name, part in zip(step.node.output, parts, strict=True):
+            if self._unread[name] or self._keep is None or name in self._keep:
+                self.tensors[name] = part
         self.skip(number)
 
     def skip(self, number: int) -> None:

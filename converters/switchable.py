@@ -139,37 +139,41 @@ class SwitchableNetwork(nn.Module):
         return Trace(self.wiring(layers), run.tensors)
 
     def rerun(
-        self, trace: Trace, layers: frozenset[str], names: Iterable[str] | None = None
+        self, trace: Trace, wiring: Wiring, names: Iterable[str] | None = None
     ) -> dict[str, Tensor]:
-        """Return tensors of the trace's batch with other layers in INT8.
+        """Return tensors of the trace's batch, wired otherwise.
 
         Parameters
         ----------
         trace : made since the last change of a parameter.
-        layers : as in a call.
+        wiring : of other layers in INT8, or `rewired`.
         names : of the tensors wanted, before any rounding of their own; None for the outputs.
         """
-        wiring = self.wiring(layers)
         wanted = frozenset(self.output_names if names is None else names)
-        changed: dict[str, Tensor] = {}
         run = Run(self, wiring, {}, wanted)
-        run.tensors = ChainMap(changed, dict(trace.tensors))
-        dirty: set[str] = set()
+        run.tensors = ChainMap({}, dict(trace.tensors))
+        changed: set[str] = set()
         for number, step in enumerate(self.steps):
-            reads = wiring.reads[number]
-            if reads != trace.wiring.reads[number] or any(read.name in dirty for read in reads):
+            read = {read.name for read in wiring.reads[number]}
+            if read & changed or not wiring.agrees(trace.wiring, number):
                 run.step(number)
-                dirty.update(step.node.output)
+                changed.update(step.node.output)
             else:
                 run.skip(number)
         return {name: run.tensors[name] for name in wanted}
 
+    def rewired(self, layers: frozenset[str], table: QuantizationTable) -> Wiring:
+        """Return what every step reads with the grids of another table.
+
+        Weights stay on the grids of the network's own.
+        """
+        form = self._form_of(self._model, table, seven_bit_weights=self._seven_bit_weights)
+        return self._wired(form.quantization(layers))
+
     def wiring(self, layers: frozenset[str]) -> Wiring:
         """Return what every step reads if the named layers run in INT8."""
         if layers not in self._wirings:
-            quantization = self._form.quantization(layers)
-            reads = tuple(self._reads(step, quantization) for step in self.steps)
-            self._wirings[layers] = Wiring(quantization, reads)
+            self._wirings[layers] = self._wired(self._form.quantization(layers))
         return self._wirings[layers]
 
     def table(self) -> QuantizationTable:
@@ -281,6 +285,9 @@ class SwitchableNetwork(nn.Module):
             self._prepared = known, scales
         elif not torch.is_grad_enabled() and (weights, scales) != self._prepared:
             self._prepare(self.table())
+
+    def _wired(self, quantization: Quantization) -> Wiring:
+        return Wiring(quantization, tuple(self._reads(step, quantization) for step in self.steps))
 
     def _reads(self, step: Step, quantization: Quantization) -> tuple[Read, ...]:
         node = step.node

@@ -173,7 +173,7 @@ def test_a_rerun_is_a_run(x: np.ndarray) -> None:
         for base in CHOICES:
             trace = network.trace(images, frozenset(base))
             for layers in CHOICES:
-                again = network.rerun(trace, frozenset(layers))
+                again = network.rerun(trace, network.wiring(frozenset(layers)))
                 (expected,) = network(images, frozenset(layers))
                 assert torch.equal(again["y"], expected)
 
@@ -192,7 +192,7 @@ def test_a_rerun_leaves_alone_what_does_not_change(
         "step",
         lambda self, number: (ran.append(network.steps[number].node.name), step(self, number)),
     )
-    network.rerun(trace, layers - {"head"})
+    network.rerun(trace, network.wiring(layers - {"head"}))
     assert ran == ["pool", "large", "larger", "joined", "head", "flat", "y"]
 
 
