@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from edge_sdk.runtime.pipeline import Pipeline
     from edge_sdk.runtime.result import Result
     from edge_sdk.runtime.sinks import open_sink
-    from edge_sdk.runtime.sources import Frame, open_source
+    from edge_sdk.runtime.sources import Frame, Source, open_source
     from edge_sdk.runtime.streaming import stream
     from edge_sdk.runtime.summary import Summary
 
@@ -20,6 +20,7 @@ _HOMES = {
     "Frame": "edge_sdk.runtime.sources",
     "Pipeline": "edge_sdk.runtime.pipeline",
     "Result": "edge_sdk.runtime.result",
+    "Source": "edge_sdk.runtime.sources",
     "StageTimes": "edge_sdk.runtime.detector",
     "open_engine": "edge_sdk.runtime.backends",
     "open_sink": "edge_sdk.runtime.sinks",
@@ -29,7 +30,7 @@ _HOMES = {
 }
 
 __all__ = [
-    "Detector", "Frame", "Pipeline", "Result", "StageTimes", "Summary",
+    "Detector", "Frame", "Pipeline", "Result", "Source", "StageTimes", "Summary",
     "open_engine", "open_sink", "open_source", "stream",
 ]  # fmt: skip
 

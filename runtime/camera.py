@@ -44,6 +44,7 @@ class Camera:
 
     def __init__(self, number: int, name: str, source: Source, policy: Policy) -> None:
         self.number, self.name, self.source, self.policy = number, name, source, policy
+        source.skips = policy == "latest"
         self.clock = StageClock(STAGES)
         self.picture = PictureCheck()
         self.connects = 0
@@ -211,6 +212,7 @@ class Camera:
             "state": self.state,
             "reconnects": self.reconnects,
             "damaged": self.source.damaged,
+            "skipped": self.source.skipped,
             "frozen": self.picture.frozen,
             "black": self.picture.black,
             "trouble": self.trouble,

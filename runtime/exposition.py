@@ -50,6 +50,7 @@ def exposition(pipeline: Pipeline) -> str:
             for name, key, words in (
                 ("reconnects", "reconnects", "Times that a camera was lost and found again."),
                 ("frames_damaged", "damaged", "Pictures that came incomplete."),
+                ("frames_skipped", "skipped", "Pictures that nobody had time to decode."),
                 ("frozen", "frozen", "Times that a picture was frozen."),
                 ("black", "black", "Times that a picture was black."),
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from time import perf_counter
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sdk.errors import EdgeError, MissingExtra
+from edge_sdk.runtime.sources.packets import PacketReader
 from edge_sdk.runtime.sources.source import Source
 
 TIMEOUT = 5.0
@@ -57,6 +58,7 @@ class NetworkSource(Source):
         self._url = url
         self._timeout = timeout
         self._closed = threading.Event()
+        self._reader: PacketReader | None = None
         self._options = {"analyzeduration": str(PROBE)}
         if url.startswith("rtsp"):
             self._options["rtsp_transport"] = transport
@@ -64,20 +66,22 @@ class NetworkSource(Source):
                 self._options["max_delay"] = str(round(latency * 1000))
 
     def _images(self) -> Iterator[npt.NDArray[np.uint8]]:
-        self._closed.clear()
-        container = self._connect()
+        reader = self._reader = PacketReader(self._connect, skips=self.skips)
         try:
-            stream = self._prepare(container)
-            frames = self._frames(container, stream)
-            if container.format.name == "hls" or container.duration is not None:
+            if not reader.open():
+                return
+            self._prepare(reader.stream)
+            container, frame = reader.container, None
+            frames = self._frames(reader)
+            if reader.paced:
                 frames = self._paced(frames)
-            frame = None
             for frame in frames:
                 yield frame.to_ndarray(format="bgr24")
             if (frame is None or container.duration is None) and not self._closed.is_set():
                 raise EdgeError(f"{self.name} has stopped sending.")
         finally:
-            container.close()
+            self.skipped += reader.skipped
+            reader.close()
 
     def _connect(self) -> Any:
         # Raised outside the handlers: the library's own errors hold the URL with its password.
@@ -94,22 +98,21 @@ class NetworkSource(Source):
         words = getattr(error, "strerror", None) or type(error).__name__
         return str(words[:1].lower() + words[1:])
 
-    def _prepare(self, container: Any) -> Any:
-        if not container.streams.video:
+    def _prepare(self, stream: Any) -> None:
+        if stream is None:
             raise EdgeError(f"{self.name} has no video.")
-        stream = container.streams.video[0]
         rate = float(stream.average_rate or stream.guessed_rate or 0)
         self.fps = rate if 0 < rate <= 1000 else 30.0
         stream.codec_context.options = {"err_detect": "explode"}
-        return stream
 
-    def _frames(self, container: Any, stream: Any) -> Iterator[Any]:
+    def _frames(self, packets: Iterable[Any]) -> Iterator[Any]:
         """Yield whole frames only: none before the first key frame, none after damage."""
         whole, reason = False, ""
         try:
-            for packet in container.demux(stream):
-                if self._closed.is_set():
-                    return
+            for packet in packets:
+                if packet is None:
+                    whole = False
+                    continue
                 frames, good = self._decode(packet)
                 for frame in frames:
                     whole = not frame.is_corrupt and (whole or frame.key_frame)
@@ -145,8 +148,10 @@ class NetworkSource(Source):
             yield frame
 
     def close(self) -> None:
-        """Hang up, at the next packet."""
+        """Hang up."""
         self._closed.set()
+        if self._reader is not None:
+            self._reader.close()
 
 
 def _pyav() -> Any:

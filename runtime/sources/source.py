@@ -45,13 +45,16 @@ class Source(ABC):
     fps : frames a second: a file's own, or what the camera promises.
     frames : how many it says it has; None where it does not say or has no end.
     damaged : pictures that came incomplete and were not given away.
+    skips : a live source may leave out what there is no time to decode; else it waits.
+    skipped : pictures that were left out so.
     max_fps : frames a second to look at, at most; None for all.
     region : the part of the frames to look at; None for all.
     """
 
     live = False
     frames: int | None = None
-    damaged = 0
+    damaged = skipped = 0
+    skips = False
     max_fps: float | None = None
     region: Region | None = None
 

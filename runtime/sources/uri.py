@@ -110,8 +110,16 @@ class Region(NamedTuple):
 
 
 def parse_uri(text: str) -> SourceUri:
-    """Take a source's URI apart."""
+    """Take a source's URI apart.
+
+    Raises
+    ------
+    EdgeError
+        If it holds a null character, which no path, host or program can.
+    """
     name = redacted(text)
+    if "\0" in text:
+        raise EdgeError(f"There is no source at {name[:200]!r}.")
     if os.path.exists(text):
         return SourceUri(name, "", text, "")
     place, mark, query = text.rpartition("?")

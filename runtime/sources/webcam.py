@@ -37,7 +37,6 @@ class WebcamSource(Source):
         self._closed = threading.Event()
 
     def _images(self) -> Iterator[npt.NDArray[np.uint8]]:
-        self._closed.clear()
         capture = self._open()
         try:
             read, image = capture.read()

@@ -147,6 +147,7 @@ def test_grammar(tmp_path: Path) -> None:
         ("none.mp4", "no source at 'none.mp4'"),
         ("x" * 5000, "no source at"),
         ("", "no source at"),
+        ("gst://a\0b", "no source at"),
         ("*.nothing", "holds no picture"),
         ("ftp://camera/stream", "ftp:// are not supported"),
         ("rtsp://camera/stream?transport=smoke", "option 'transport' cannot be 'smoke'"),
