@@ -1,4 +1,4 @@
-"""Training of YOLO-NAS networks from scratch, from data sets or the test camera."""
+"""Training of YOLO-NAS networks, from scratch or a checkpoint, on data sets or the test camera."""
 
 from edge_sdk.training.checkpoint import half_checkpoint
 from edge_sdk.training.recipe import Recipe
