@@ -240,7 +240,7 @@ def _problems(kind: str, result: Agreement) -> list[str]:
 def _plain(found: Detections) -> dict[str, Any]:
     return {
         "boxes": np.round(found.boxes.astype(float), 2).tolist(),
-        "scores": found.scores.tolist(),
+        "scores": [float(f"{score:.9g}") for score in found.scores.tolist()],
         "class_ids": found.class_ids.tolist(),
     }
 
