@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edge_sdk.cli.console import console, progress_bar
-from edge_sdk.cli.options import Method
 
 if TYPE_CHECKING:
     from edge_sdk.training.qat import Recovered
@@ -30,7 +29,6 @@ def qat(
     steps: Annotated[int, typer.Option(help="Optimizer steps.")] = 400,
     batch: Annotated[int, typer.Option(help="Images in a step.")] = 8,
     lr: Annotated[float, typer.Option(help="Peak of the learning rate of weights.")] = 1e-4,
-    method: Method = "mse",
     seven_bit_weights: Annotated[
         bool | None,
         typer.Option(
@@ -63,7 +61,7 @@ def qat(
     graph, precision = load_model(model), PrecisionPlan.load(plan)
     if seven_bit_weights is None:
         seven_bit_weights = needs_seven_bit_weights(precision.target)
-    table = Calibration.load(calib).quantization_table(graph, method)
+    table = Calibration.load(calib).quantization_table(graph, precision.ranges)
     start = Quantized(graph, table, precision, seven_bit_weights)
     recipe = qat_recipe(start, data, steps=steps, batch=batch, lr=lr, seed=seed)
     with progress_bar() as progress:

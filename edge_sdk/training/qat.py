@@ -57,7 +57,7 @@ class Quantized:
     Attributes
     ----------
     model : the float graph of `edge-sdk convert`, of a YOLO-NAS.
-    table : its grids, as calibration set them.
+    table : its grids, as calibration set them; without biases or roundings of its own.
     plan : which layers run in INT8, and for which target.
     seven_bit_weights : for CPUs without VNNI.
 
@@ -80,6 +80,11 @@ class Quantized:
                 f"The model has the head of a {self.spec.family} (layout {self.spec.layout}): "
                 "quantization-aware training is there for YOLO-NAS, as `edge-sdk convert` "
                 "makes it."
+            )
+        if self.table.biases or self.table.rounded:
+            raise EdgeError(
+                "The quantization table has biases or roundings of its own, which a training would "
+                "leave behind: begin with the table of a calibration."
             )
         if not self.plan.int8_layers:
             raise EdgeError("The plan runs no layer in INT8: there is nothing to train for.")

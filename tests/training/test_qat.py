@@ -198,6 +198,9 @@ def test_what_cannot_be_trained_is_refused(start: Quantized) -> None:
     everything = tuple(replace(group, precision="float") for group in start.plan.groups)
     with pytest.raises(EdgeError, match="nothing to train for"):
         replace(start, plan=replace(start.plan, groups=everything))
+    biases = {"c2.b": np.zeros(16, np.float32)}
+    with pytest.raises(EdgeError, match="begin with the table of a calibration"):
+        replace(start, table=replace(start.table, biases=biases))
     with pytest.raises(EdgeError, match="made for another model"):
         replace(start, plan=replace(start.plan, model_key="f" * 64))
 
