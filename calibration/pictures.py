@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sdk.errors import EdgeError
+from edge_sdk.head_spec import HeadSpec
 from edge_sdk.images import content, list_images, read_image
 
 Image = npt.NDArray[np.uint8]
@@ -58,6 +59,29 @@ def pictures(source: Path | str, limit: int) -> list[Picture]:
     return [
         Picture(str(path), partial(_digest, path), partial(read_image, path)) for path in spread
     ]
+
+
+def network_inputs(source: Path | str, limit: int, spec: HeadSpec) -> list[npt.NDArray[np.float32]]:
+    """Return at most `limit` pictures of a source as a network takes them.
+
+    Returns
+    -------
+    float32 [1, 3, H, W] each.
+
+    Raises
+    ------
+    EdgeError
+        If the source holds no image, or one cannot be read.
+    """
+    from edge_sdk.runtime.letterbox import Letterbox
+
+    letterbox = Letterbox(spec.preprocessing, spec.input_size)
+    inputs = []
+    for picture in pictures(source, limit):
+        batch = np.empty((1, 3, *spec.input_size), np.float32)
+        letterbox(picture.read(), batch[0])
+        inputs.append(batch)
+    return inputs
 
 
 def address(source: Path | str) -> str:

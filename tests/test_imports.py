@@ -18,7 +18,7 @@ ROOMS = ("cli", "training", "calibration", "converters", "evaluation", "datasets
 DEPLOYMENT = (
     "deployment", "engine_trial", "bundle_report", "bundle_selftest", "profiling", "plan_search",
     "plan_trials",
-    "report_images", "search_report",
+    "plan_ranges", "plan_refinement", "report_images", "search_report",
 )  # fmt: skip
 """Modules at the top that lead through the rooms: the verbs profile, plan, build and deploy."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from edge_sdk.errors import EdgeError, MissingExtra
 
 COMMANDS = (
-    "convert", "calibrate", "profile", "plan", "build", "deploy", "run", "bench", "eval", "compare",
+    "convert", "calibrate", "profile", "plan", "refine", "build", "deploy", "run", "bench", "eval", "compare",
     "inspect", "doctor", "selftest", "dataset", "train", "finetune", "qat", "compile", "lint",
 )  # fmt: skip
 
