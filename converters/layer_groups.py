@@ -1,6 +1,17 @@
 """The layers of a model that must share a precision, and how much work they are.
 
-A tensor is quantized for all that read it or for none, so layers on one tensor go together.
+Layers that read one tensor go together: the tensor is quantized for all of them or for none, and
+to keep it in both forms costs more than the one layer saves (the two first convolutions of a CSP
+block, the branches of a head).
+
+Members of a Concat, the links of a residual chain and the poolings of an SPP must share a *scale*
+where they meet as integers (see `quantization_points`), but no precision. An Add, a Concat or a
+pooling works on integers if a layer behind it does, whatever runs before it; a float layer
+before it has its output quantized there, a float layer behind it reads float. Every mixture is a
+valid graph that converts a tensor at most once. What a change of precision between two groups
+costs is measured (`edge_sdk.calibration.latency`) and weighed by the search: it decides to keep a
+chain together where that pays, and the groups stay small enough that one bad layer is given up
+alone.
 """
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ TABLE = QuantizationTable(
     "key",
     {"x": ActivationScale(0.1, True, "mse"), "y": ActivationScale(3.0, False, "max")},
     {"w": WeightScale(1, np.array([0.25, 1e-9], np.float32))},
+    {"b": np.array([0.1, -3e-7], np.float32)},
+    {"w": np.array([[-127, 5], [0, 127]], np.int8)},
 )
 
 
@@ -20,6 +23,19 @@ def test_a_table_comes_back_from_its_file(tmp_path: Path) -> None:
     assert loaded.activations == TABLE.activations
     assert loaded.weights["w"].axis == 1
     np.testing.assert_array_equal(loaded.weights["w"].scales, TABLE.weights["w"].scales)
+    np.testing.assert_array_equal(loaded.biases["b"], TABLE.biases["b"])
+    np.testing.assert_array_equal(loaded.rounded["w"], TABLE.rounded["w"])
+    assert loaded.rounded["w"].dtype == np.int8
+    assert loaded.key == TABLE.key
+
+
+def test_a_table_without_replacements_is_read(tmp_path: Path) -> None:
+    """As versions wrote it that did not know them."""
+    values = json.loads(TABLE.to_json())
+    del values["biases"], values["rounded"]
+    (tmp_path / "quant.json").write_text(json.dumps(values))
+    loaded = QuantizationTable.load(tmp_path / "quant.json")
+    assert (loaded.biases, loaded.rounded) == ({}, {})
 
 
 def test_the_grid_ends_at_127_steps() -> None:
@@ -37,6 +53,8 @@ def test_the_grid_ends_at_127_steps() -> None:
         ("0.1", "NaN"),
         ('"schema": 1', '"schema": 9'),
         ("axis", "axes"),
+        ('"b": [', '"b": [NaN, '),
+        ('"data": "', '"data": "?'),
     ],
 )
 def test_a_damaged_table_is_refused_by_name(tmp_path: Path, old: str, new: str) -> None:
