@@ -18,6 +18,10 @@ from tiny import tiny_spec, write_tiny_bundle
 from edge_sdk import selftest
 from edge_sdk.bundle import MANIFEST, Bundle, write_bundle
 from edge_sdk.bundle_selftest import FRAMES, selftest_files
+from edge_sdk.calibration import calibrate
+from edge_sdk.converters.convert import convert
+from edge_sdk.converters.lowering import lowering
+from edge_sdk.converters.model_file import head_spec_of, load_model, save_model
 from edge_sdk.errors import EdgeError
 from edge_sdk.head_spec import Preprocessing
 from edge_sdk.runtime.detector import Detector
@@ -251,12 +255,19 @@ def test_every_fault_is_caught_on_a_trained_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All INT8, on frames of its own domain."""
-    from edge_sdk.deployment import deploy
-
     weights = Path(__file__).resolve().parents[2] / "weights" / "n_street.safetensors"
-    built = deploy(
-        weights, "test://street?seed=3", TARGET, tmp_path / "n.edge", limit=8, keep_int8=True
-    ).bundle
+    model = convert(weights, tmp_path / "model.onnx").output
+    counts = calibrate(model, "test://street?seed=3", tmp_path / "model.calib", limit=8)
+    graph = load_model(model)
+    spec, layers = head_spec_of(graph), frozenset(node.name for node in graph.graph.node)
+    table = counts.quantization_table(graph)
+    int8 = tmp_path / "int8.onnx"
+    save_model(lowering(TARGET)(graph, table, layers), int8)
+    built = write_bundle(
+        tmp_path / "n.edge",
+        {"model.onnx": model, ENGINE: int8, **selftest_files(model, int8, TARGET, spec)},
+        {"head_spec": spec.to_dict(), "engines": {TARGET: {"file": ENGINE}}},
+    )
     right = selftest(built, target=TARGET)
     assert right.passed
     assert right.recognized
