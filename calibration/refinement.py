@@ -22,8 +22,8 @@ import numpy.typing as npt
 
 from edge_sdk.calibration.bias_correction import correct_biases
 from edge_sdk.calibration.rounding import learn_rounding
-from edge_sdk.calibration.sensitivity import ShiftBench
-from edge_sdk.calibration.shift import Shift, mean_shift
+from edge_sdk.calibration.sensitivity import measure_shift
+from edge_sdk.calibration.shift import Shift
 from edge_sdk.progress import Progress, silent
 from edge_sdk.quantization_table import QuantizationTable
 
@@ -74,13 +74,12 @@ def refine(
     seven_bit_weights : for CPUs without VNNI.
     progress : told of every step.
     """
-    from edge_sdk.converters.switchable import SwitchableNetwork
 
     def shift(table: QuantizationTable) -> Shift:
-        network = SwitchableNetwork(model, table, target, seven_bit_weights=seven_bit_weights)
-        bench = ShiftBench(model, network)
-        wiring = network.wiring(layers)
-        return mean_shift([bench.shift(bench.start(image), wiring) for image in images])
+        (found,) = measure_shift(
+            model, table, target, images, [layers], seven_bit_weights=seven_bit_weights
+        )
+        return found
 
     def rounding(table: QuantizationTable) -> QuantizationTable:
         return learn_rounding(model, table, target, images, progress=progress)

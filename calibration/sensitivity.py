@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from edge_sdk.converters.network_run import Trace, Wiring
     from edge_sdk.converters.switchable import SwitchableNetwork
 
-__all__ = ["Sensitivity", "Shift", "ShiftBench", "measure_sensitivity", "shift"]
+__all__ = [
+    "Sensitivity", "Shift", "ShiftBench", "measure_sensitivity", "measure_shift", "shift",
+]  # fmt: skip
 
 SCHEMA = 1
 Image = npt.NDArray[np.float32]
@@ -42,6 +44,7 @@ Image = npt.NDArray[np.float32]
 Row = dict[str, Shift]
 """What was measured on one image: "all" for all-INT8, "+GROUP" for only that group in INT8,
 "-GROUP" for all but it."""
+Rows = Iterator[tuple[str, Shift]]
 
 
 @dataclass(frozen=True)
@@ -186,6 +189,34 @@ def measure_sensitivity(
     return result
 
 
+def measure_shift(
+    model: onnx.ModelProto,
+    table: QuantizationTable,
+    target: str,
+    images: Sequence[Image],
+    plans: Sequence[frozenset[str]],
+    *,
+    seven_bit_weights: bool = False,
+) -> list[Shift]:
+    """Return the mean shift of each plan.
+
+    Parameters
+    ----------
+    model, table, target, images, seven_bit_weights : see `measure_sensitivity`.
+    plans : each the names of the layers in INT8.
+    """
+    from edge_sdk.converters.switchable import SwitchableNetwork
+
+    network = SwitchableNetwork(model, table, target, seven_bit_weights=seven_bit_weights)
+    bench = ShiftBench(model, network)
+    found: list[list[Shift]] = [[] for _ in plans]
+    for image in images:
+        base = bench.start(image)
+        for plan, shifts in zip(plans, found, strict=True):
+            shifts.append(bench.shift(base, network.wiring(plan)))
+    return [mean_shift(shifts) for shifts in found]
+
+
 class ShiftBench:
     """Compares runs of a switchable network with its float run, one image at a time."""
 
@@ -207,12 +238,12 @@ class ShiftBench:
         self._reference = _arrays({name: trace.tensors[name] for name in self._names})
         return trace
 
-    def base(self, layers: frozenset[str], float_run: Trace) -> Trace:
-        """Run the same image with layers in INT8, keeping all its tensors."""
+    def base(self, image: Image, layers: frozenset[str]) -> Trace:
+        """Run an image with layers in INT8, keeping all its tensors."""
         import torch
 
         with torch.inference_mode():
-            return self.network.trace(float_run.tensors[self.network.input_name], layers)
+            return self.network.trace(torch.from_numpy(image), layers)
 
     def shift(self, base: Trace, wiring: Wiring) -> Shift:
         """Compare the image in another wiring of the network; `base` is any run of it."""
@@ -256,19 +287,24 @@ def _chosen(images: Sequence[Image], limit: int, seed: int) -> dict[str, Image]:
     return {digest: different[digest] for digest in digests}
 
 
-def _row(
-    bench: ShiftBench, groups: Mapping[str, frozenset[str]], image: Image
-) -> Iterable[tuple[str, Shift]]:
-    """Measure all that there is to measure on one image."""
-    wiring = bench.network.wiring
-    everything = frozenset[str]().union(*groups.values())
+def _row(bench: ShiftBench, groups: Mapping[str, frozenset[str]], image: Image) -> Rows:
+    """Measure all that there is to measure on one image; all tensors of one run are in memory."""
+    yield from _alone(bench, groups, image)
+    yield from _without(bench, groups, image)
+
+
+def _alone(bench: ShiftBench, groups: Mapping[str, frozenset[str]], image: Image) -> Rows:
     base = bench.start(image)
     for name, layers in groups.items():
-        yield f"+{name}", bench.shift(base, wiring(layers))
-    base = bench.base(everything, base)
-    yield "all", bench.shift(base, wiring(everything))
+        yield f"+{name}", bench.shift(base, bench.network.wiring(layers))
+
+
+def _without(bench: ShiftBench, groups: Mapping[str, frozenset[str]], image: Image) -> Rows:
+    everything = frozenset[str]().union(*groups.values())
+    base = bench.base(image, everything)
+    yield "all", bench.shift(base, bench.network.wiring(everything))
     for name, layers in groups.items():
-        yield f"-{name}", bench.shift(base, wiring(everything - layers))
+        yield f"-{name}", bench.shift(base, bench.network.wiring(everything - layers))
 
 
 def _row_names(groups: Iterable[str]) -> list[str]:

@@ -55,7 +55,9 @@ def test_only_what_gains_is_kept(files: Path, monkeypatch: pytest.MonkeyPatch) -
     plain = calibrate(files / "model.onnx", IMAGES, files / "model.calib", limit=4)
     table = plain.quantization_table(model)
     losses = iter([0.4, 0.5, 0.2, 0.3])
-    monkeypatch.setattr(refinement, "mean_shift", lambda shifts: Shift(next(losses), 0.0, 1.0))
+    monkeypatch.setattr(
+        refinement, "measure_shift", lambda *_, **__: [Shift(next(losses), 0.0, 1.0)]
+    )
     images = network_inputs(IMAGES, 2, head_spec_of(model))
     monkeypatch.setattr(refinement, "learn_rounding", lambda model, table, *_, **__: marked(table))
     layers = PrecisionPlan.load(files / "plan.yaml").int8_layers

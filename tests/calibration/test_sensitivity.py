@@ -60,8 +60,8 @@ def test_every_group_in_both_directions(
     def whole(layers: frozenset[str]) -> Any:
         runs = []
         for image in chosen:
-            float_run = bench.start(image)
-            runs.append(bench.shift(bench.base(layers, float_run), network.wiring(layers)))
+            bench.start(image)
+            runs.append(bench.shift(bench.base(image, layers), network.wiring(layers)))
         return mean_shift(runs)
 
     for name, layers in groups.items():
