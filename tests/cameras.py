@@ -66,13 +66,14 @@ class MjpegCamera:
     brightness : of the next pictures; None counts up, so that no picture is the last one.
     stalled : send nothing more.
     cut : send half a picture and hang up, once.
+    half : send half a picture as if it were a whole one, once.
     paths : what clients asked for.
     """
 
     def __init__(self, fps: float = 50, size: tuple[int, int] = (96, 64)) -> None:
         self.fps, self.size = fps, size
         self.brightness: int | None = None
-        self.stalled = self.cut = False
+        self.stalled = self.cut = self.half = False
         self.paths: list[str] = []
         self.sent = 0
         self._generation = 0
@@ -121,6 +122,9 @@ class _MjpegHandler(BaseHTTPRequestHandler):
         with suppress(OSError):
             for picture in self.camera.pictures():
                 head = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
+                if self.camera.half:
+                    self.camera.half = False
+                    picture = picture[: len(picture) - 20]
                 if self.camera.cut:
                     self.camera.cut = False
                     self.wfile.write(head % len(picture) + picture[: len(picture) // 2])

@@ -113,27 +113,29 @@ class NetworkSource(Source):
                 if packet is None:
                     whole = False
                     continue
-                frames, good = self._decode(packet)
+                frames = self._decode(packet)
+                if frames is None:
+                    self.damaged += 1
+                    whole = False
+                    continue
                 for frame in frames:
                     whole = not frame.is_corrupt and (whole or frame.key_frame)
                     if whole:
                         yield frame
                     else:
                         self.damaged += 1
-                if not good:
-                    self.damaged += 1
-                    whole = False
         except self._av.FFmpegError as error:
             reason = self._reason(error)
         if reason:
             raise EdgeError(f"{self.name} is lost: {reason}.")
 
-    def _decode(self, packet: Any) -> tuple[list[Any], bool]:
-        """Return the frames of a packet, and whether it was undamaged."""
+    def _decode(self, packet: Any) -> list[Any] | None:
+        """Return the frames of a packet; None if it is damaged."""
         try:
-            return packet.decode(), not packet.is_corrupt
+            frames: list[Any] = packet.decode()
         except self._av.InvalidDataError:
-            return [], False
+            return None
+        return None if packet.is_corrupt else frames
 
     def _paced(self, frames: Iterator[Any]) -> Iterator[Any]:
         """Hold each frame back until its time has come."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from cameras import MjpegCamera, RtspCamera, needs_program, serve_folder
 
 from edge_sdk.errors import EdgeError, MissingExtra
 from edge_sdk.runtime import open_source
+from edge_sdk.runtime.sources.network import NetworkSource
 
 pytest.importorskip("av")
 pytest.importorskip("cv2")
@@ -63,6 +65,43 @@ def test_mjpeg_gives_whole_frames_and_is_found_again(mjpeg: MjpegCamera) -> None
     # Half a picture would have two levels of grey.
     assert max(frame.image.std() for frame in frames) < 2
     assert source.damaged >= 1
+
+
+def test_damaged_picture_is_left_out(mjpeg: MjpegCamera) -> None:
+    """A JPEG whose end is missing: decoders would fill it with something."""
+    mjpeg.size = (640, 480)
+    with open_source(mjpeg.uri) as source:
+        frames = iter(source)
+        seen = list(islice(frames, 3))
+        mjpeg.half = True
+        while mjpeg.half or source.damaged == 0:
+            seen.append(next(frames))
+            assert len(seen) < 300
+        seen += islice(frames, 3)
+    assert max(frame.image.std() for frame in seen) < 2
+    assert source.damaged == 1
+
+
+def test_nothing_comes_after_damage_until_the_next_key_frame() -> None:
+    """Packets as a test makes them: what the decoder has to guess, no stream does on demand."""
+    av = pytest.importorskip("av")
+
+    def packet(kind: str, number: int) -> SimpleNamespace:
+        frame = SimpleNamespace(key_frame=kind == "K", is_corrupt=kind == "c", number=number)
+
+        def decode() -> list[SimpleNamespace]:
+            if kind == "x":
+                raise av.InvalidDataError(1, "damaged")
+            return [frame]
+
+        return SimpleNamespace(decode=decode, is_corrupt=kind == "d")
+
+    source = NetworkSource("camera", "rtsp://camera")
+    packets = [
+        None if kind == "0" else packet(kind, i) for i, kind in enumerate("..K.x.K.c.K.d.K0.K")
+    ]
+    given = [frame.number for frame in source._frames(packets)]
+    assert given == [2, 3, 6, 7, 10, 11, 14, 17]
 
 
 def test_camera_that_sends_nothing_is_lost_in_time(mjpeg: MjpegCamera) -> None:
@@ -153,6 +192,7 @@ def test_password_is_not_printed_by_the_libraries(mjpeg: MjpegCamera) -> None:
     code = f"""
 from edge_sdk.errors import EdgeError
 from edge_sdk.runtime import open_source
+from edge_sdk.runtime.sources.network import NetworkSource
 for uri in ("rtsp://joe:{WORD}@127.0.0.1:9/x", "http://joe:{WORD}@127.0.0.1:{mjpeg.port + 0}/v"):
     with open_source(uri) as source:
         try:
