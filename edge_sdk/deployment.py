@@ -18,7 +18,7 @@ from edge_sdk.errors import EdgeError, NoInt8Kernel
 from edge_sdk.files import sha256, write_text
 from edge_sdk.head_spec import HeadSpec
 from edge_sdk.hybrid_plan import HybridPlan
-from edge_sdk.precision_plan import PrecisionPlan
+from edge_sdk.precision_plan import RANGES, PrecisionPlan
 from edge_sdk.progress import Progress, silent
 from edge_sdk.quantization_table import QuantizationTable
 from edge_sdk.suppression import RUNNING
@@ -59,7 +59,7 @@ def plan(
     images: Path | str | None = None,
     latency: Path | str | None = None,
     keep_float: Sequence[str] = (),
-    method: str = "mse",
+    method: str | None = None,
     threads: int | None = None,
     progress: Progress = silent,
 ) -> PrecisionPlan:
@@ -77,7 +77,8 @@ def plan(
     budget : what a hybrid may cost; None asks for no search.
     images, latency, threads : for the search; see `plan_search.search_plan`.
     keep_float : patterns (`fnmatch`) of layer names that stay float, with their groups.
-    method : how ranges are found: "mse", "max", "percentile" or "entropy".
+    method : how ranges are found: "mse" (the default without a search), "max", "percentile",
+        "entropy"; a search also knows "auto" (its default), which chooses for each group.
     progress : told of the search's steps.
 
     Raises
@@ -87,11 +88,11 @@ def plan(
         or a pattern fits no layer.
     """
     if budget is not None:
-        from edge_sdk.plan_search import search_plan
+        from edge_sdk.plan_search import AUTO, search_plan
 
         return search_plan(
             model, calibration, target, output, budget, images=images, latency=latency,
-            keep_float=keep_float, method=method, threads=threads, progress=progress,
+            keep_float=keep_float, method=method or AUTO, threads=threads, progress=progress,
         ).plan  # fmt: skip
     from edge_sdk.converters.layer_groups import layer_groups
     from edge_sdk.converters.lowering import lowering
@@ -101,7 +102,7 @@ def plan(
     graph = load_model(model)
     _calibration(calibration, model, graph)
     groups = tuple(layer_groups(graph, keep_float))
-    made = PrecisionPlan(model_key(graph), target, groups, method)
+    made = PrecisionPlan(model_key(graph), target, groups, _known_method(method))
     made.save(output)
     return made
 
@@ -207,7 +208,7 @@ def deploy(
     names: Sequence[str] | None = None,
     input_size: tuple[int, int] | None = None,
     limit: int = 256,
-    method: str = "mse",
+    method: str | None = None,
     budget: Budget | None = None,
     keep_float: Sequence[str] = (),
     seven_bit_weights: bool | None = None,
@@ -305,8 +306,14 @@ class _Inputs:
     def scales(self, method: str | None) -> tuple[QuantizationTable, str]:
         """Return the scales and how they were found: as asked, else as the plan says."""
         if self.calibration is not None:
+            from edge_sdk.plan_ranges import planned_table
+
+            exceptions = {} if method else self.plan.range_methods()
             method = method or self.plan.ranges
-            return self.calibration.quantization_table(self.graph, method), method
+            table = planned_table(
+                self.calibration, self.graph, self.plan.groups, method, exceptions
+            )
+            return table, " and ".join(sorted({method, *exceptions.values()}))
         if method is not None:
             raise EdgeError("A quantization table has its ranges: leave the range method out.")
         assert self.table is not None
@@ -390,6 +397,15 @@ def _without(plan: PrecisionPlan, refusal: NoInt8Kernel) -> PrecisionPlan:
         for group in plan.groups
     )
     return replace(plan, groups=groups)
+
+
+def _known_method(method: str | None) -> str:
+    if method not in (None, *RANGES):
+        raise EdgeError(
+            f"There is no range method {method!r}: use one of {', '.join(RANGES)}"
+            f"{'; auto needs a budget to search by' if method == 'auto' else ''}."
+        )
+    return method or RANGES[0]
 
 
 def _calibration(path: Path | str, model: Path | str, graph: onnx.ModelProto) -> Calibration:

@@ -1,7 +1,8 @@
 """The search for the best hybrid: sensitivity and latency of each group in, one plan out.
 
-1. How much loss every group causes (`calibration.sensitivity`) and how long it takes in either
-   precision (`profiling`) make a mixed-integer program (`calibration.search`).
+1. Range methods are chosen (`plan_ranges`). How much loss every group then causes
+   (`calibration.sensitivity`) and how long it takes in either precision (`profiling`) make a
+   mixed-integer program (`calibration.search`).
 2. The plans that it proposes around the budget are built; their true latency, shift and accuracy
    are measured (`plan_trials`) and correct the program. That is done three times, unless nothing
    new is proposed.
@@ -38,6 +39,7 @@ from edge_sdk.hybrid_plan import (
     Trial,
     search_folder,
 )
+from edge_sdk.plan_ranges import chosen_ranges, planned_table
 from edge_sdk.plan_trials import Int8, Laboratory
 from edge_sdk.precision_plan import PlanGroup, PrecisionPlan
 from edge_sdk.profiling import measure
@@ -61,6 +63,9 @@ _AROUND = (1.0, 0.7, 1.4)
 """Parts of the limit that plans are proposed for, since predictions are not exact."""
 _BELIEVED = 4.0
 """Factor within which the two directions of a sensitivity may differ."""
+AUTO = "auto"
+_FEW = 8
+"""Images that range methods are chosen on."""
 _LABELLED = 256
 """Labelled images at most."""
 _HEADS = "heads.*"
@@ -77,7 +82,7 @@ def search_plan(
     images: Path | str | None = None,
     latency: Path | str | None = None,
     keep_float: Sequence[str] = (),
-    method: str = "mse",
+    method: str = AUTO,
     threads: int | None = None,
     limit: int = 16,
     progress: Progress = silent,
@@ -96,7 +101,7 @@ def search_plan(
     images : to measure sensitivity and shift on; None takes those of the calibration.
     latency : a table that `profile` wrote on the target, if that is another machine.
     keep_float : patterns (`fnmatch`) of layer names that stay float, with their groups.
-    method : how ranges are found.
+    method : how ranges are found; "auto" chooses for each group by the error that it causes.
     threads : that one inference may use; None leaves the choice to the library.
     limit : use at most so many of the images.
     progress : told of all steps.
@@ -124,11 +129,17 @@ def search_plan(
     spec, key = head_spec_of(graph), model_key(graph)
     groups = layer_groups(graph, keep_float)
     counts = Calibration.load(calibration)
-    table = counts.quantization_table(graph, method)
     dataset = _dataset(budget)
     frames, digests = _frames(images or _source(counts, calibration), limit, spec)
     folder = search_folder(output)
     folder.mkdir(parents=True, exist_ok=True)
+    exceptions: dict[str, str] = {}
+    if method == AUTO:
+        method, exceptions = chosen_ranges(
+            counts, graph, groups, target, frames[:_FEW], folder / "ranges.json", progress
+        )
+    groups = [replace(group, ranges=exceptions.get(group.name, "")) for group in groups]
+    table = planned_table(counts, graph, groups, method, exceptions)
     times = (
         _times(graph, spec, groups, table, target, threads, folder, progress)
         if latency is None

@@ -7,7 +7,7 @@ precision and the reason, and whoever edits a precision there decides.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -16,10 +16,13 @@ from edge_sdk.files import write_text
 
 Precision = Literal["int8", "float"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
+RANGES = ("mse", "max", "percentile", "entropy")
+"""Range methods (see `edge_sdk.calibration.ranges`)."""
 
 _HEADER = """\
 # Which layer groups run in INT8. Edit a precision ({precisions}) and build again.
-# A group's layers read the same tensor and therefore share a precision.
+# A group's layers read the same tensor and therefore share a precision; `ranges` tells how the
+# range of that tensor is found ({ranges}).
 """
 
 
@@ -34,6 +37,7 @@ class PlanGroup:
     precision : "int8" or "float".
     why : the reason, for people.
     macs : multiply-accumulates of the group on one image, 0 where unknown.
+    ranges : how the range of the tensor that it reads is found, "" as the plan says.
     """
 
     name: str
@@ -41,6 +45,7 @@ class PlanGroup:
     precision: Precision
     why: str = ""
     macs: int = 0
+    ranges: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,11 @@ class PrecisionPlan:
         total = sum(group.macs for group in self.groups)
         int8 = sum(group.macs for group in self.groups if group.precision == "int8")
         return int8 / total if total else 0.0
+
+    def range_methods(self) -> dict[str, str]:
+        """Return group -> range method, where it is another than the plan's."""
+        methods = {group.name: group.ranges or self.ranges for group in self.groups}
+        return {name: method for name, method in methods.items() if method != self.ranges}
 
     def check(self, model_key: str, target: str, groups: Iterable[PlanGroup]) -> None:
         """Refuse the plan if it does not fit a model and a target.
@@ -132,6 +142,7 @@ class PrecisionPlan:
                 {
                     "name": group.name,
                     "precision": group.precision,
+                    "ranges": group.ranges or self.ranges,
                     "why": group.why,
                     "macs": group.macs,
                     "layers": list(group.layers),
@@ -140,7 +151,7 @@ class PrecisionPlan:
             ],
         }
         text = yaml.safe_dump(values, sort_keys=False, width=100, allow_unicode=True)
-        return _HEADER.format(precisions=" or ".join(PRECISIONS)) + text
+        return _HEADER.format(precisions=" or ".join(PRECISIONS), ranges=", ".join(RANGES)) + text
 
     @classmethod
     def load(cls, path: Path | str) -> PrecisionPlan:
@@ -173,13 +184,13 @@ class PrecisionPlan:
         groups = tuple(_group(number, entry) for number, entry in enumerate(values["groups"], 1))
         _once((group.name for group in groups), "the group")
         _once((layer for group in groups for layer in group.layers), "the layer")
-        return cls(
-            values["model_key"],
-            values["target"],
-            groups,
-            str(values.get("ranges") or "mse"),
-            str(values.get("about") or ""),
+        ranges = _ranges(values, "the plan") or "mse"
+        groups = tuple(
+            replace(group, ranges="" if group.ranges == ranges else group.ranges)
+            for group in groups
         )
+        about = str(values.get("about") or "")
+        return cls(values["model_key"], values["target"], groups, ranges, about)
 
 
 def _group(number: int, entry: Any) -> PlanGroup:
@@ -187,7 +198,7 @@ def _group(number: int, entry: Any) -> PlanGroup:
     if isinstance(entry, dict) and "name" in entry:
         where = f"the group {entry['name']!r}"
     needed = {"name": str, "precision": str, "layers": list}
-    _fields(entry, needed, {"why", "macs"}, where)
+    _fields(entry, needed, {"why", "macs", "ranges"}, where)
     if entry["precision"] not in PRECISIONS:
         raise EdgeError(
             f"gives {where} the precision {entry['precision']!r}: write {' or '.join(PRECISIONS)}."
@@ -201,7 +212,15 @@ def _group(number: int, entry: Any) -> PlanGroup:
         entry["precision"],
         str(entry.get("why") or ""),
         macs if isinstance(macs, int) else 0,
+        _ranges(entry, where),
     )
+
+
+def _ranges(entry: Mapping[str, Any], where: str) -> str:
+    method = entry.get("ranges") or ""
+    if method and method not in RANGES:
+        raise EdgeError(f"gives {where} the ranges {method!r}: write one of {', '.join(RANGES)}.")
+    return str(method)
 
 
 def _fields(values: Any, needed: Mapping[str, type], optional: set[str], where: str) -> None:

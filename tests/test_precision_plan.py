@@ -5,7 +5,7 @@ import pytest
 from edge_sdk.errors import EdgeError
 from edge_sdk.precision_plan import PlanGroup, PrecisionPlan
 
-STEM = PlanGroup("683", ("683",), "int8", "all INT8", 300)
+STEM = PlanGroup("683", ("683",), "int8", "all INT8", 300, "max")
 HEAD = PlanGroup("head.a", ("head.a", "head.b"), "float", "kept by '*head*'", 100)
 PLAN = PrecisionPlan("k" * 64, "openvino", (STEM, HEAD))
 
@@ -13,6 +13,11 @@ PLAN = PrecisionPlan("k" * 64, "openvino", (STEM, HEAD))
 def test_a_plan_comes_back_from_its_file(tmp_path: Path) -> None:
     PLAN.save(tmp_path / "plan.yaml")
     assert PrecisionPlan.load(tmp_path / "plan.yaml") == PLAN
+
+
+def test_ranges_are_those_of_the_plan_but_for_exceptions() -> None:
+    assert PLAN.ranges == "mse"
+    assert PLAN.range_methods() == {"683": "max"}
 
 
 def test_what_runs_in_int8() -> None:
@@ -37,6 +42,8 @@ def test_an_edited_precision_is_what_counts(tmp_path: Path) -> None:
         ("- '683'\n", "- 683\n", "a layer in the group '683' that is not a name"),
         ("model_key:", "modelkey:", "unknown entry 'modelkey' in the plan"),
         ("target: openvino", "target: [", "is not YAML"),
+        ("ranges: mse", "ranges: best", "the plan the ranges 'best': write one of mse, max"),
+        ("  ranges: max", "  ranges: 3", r"'683' the ranges 3: write one of"),
     ],
 )
 def test_a_wrong_edit_is_named(tmp_path: Path, old: str, new: str, says: str) -> None:

@@ -17,6 +17,13 @@ Head = Annotated[
 Names = Annotated[str | None, typer.Option(help="Class names: a file, one a line, or a,b,c.")]
 Size = Annotated[str | None, typer.Option(help="Input size HxW or N, multiples of 32.")]
 Method = Annotated[str, typer.Option(help="Range method: mse, max, percentile or entropy.")]
+PlanMethod = Annotated[
+    str | None,
+    typer.Option(
+        help="Range method: mse, max, percentile or entropy; a search also knows auto, its "
+        "default, which chooses for each group."
+    ),
+]
 KeepInt8 = Annotated[
     bool, typer.Option("--keep-int8", help="Ship INT8 even if it is no faster here.")
 ]

@@ -16,7 +16,7 @@ from edge_sdk.cli.options import (
     MaxDrop,
     MaxLatency,
     MaxShift,
-    Method,
+    PlanMethod,
     Split,
     Threads,
     budget_of,
@@ -48,7 +48,7 @@ def plan(
         Path | None,
         typer.Option(help="A table that `edge-sdk profile` wrote on the target."),
     ] = None,
-    method: Method = "mse",
+    method: PlanMethod = None,
     threads: Threads = None,
 ) -> None:
     """Write which layers run in INT8: all, or with a budget the best hybrid; edit it as you like.
@@ -56,7 +56,7 @@ def plan(
     With a budget the exit status is 1 if no plan keeps to it; the closest one is written.
     """
     from edge_sdk.deployment import plan as write_all_int8
-    from edge_sdk.plan_search import search_plan
+    from edge_sdk.plan_search import AUTO, search_plan
 
     budget = budget_of(hybrid, max_drop, max_shift, max_latency, labels, split)
     keep = keep_float or ()
@@ -68,7 +68,7 @@ def plan(
         with progress_bar() as progress:
             found = search_plan(
                 model, calib, target, output, budget, images=images, latency=latency,
-                keep_float=keep, method=method, threads=threads, progress=progress,
+                keep_float=keep, method=method or AUTO, threads=threads, progress=progress,
             )  # fmt: skip
         show_search(found)
         _tell(found.plan, output)
