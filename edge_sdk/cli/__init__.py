@@ -9,8 +9,9 @@ from typing import Any
 from edge_sdk.errors import EdgeError, MissingExtra
 
 COMMANDS = (
-    "convert", "calibrate", "profile", "plan", "refine", "build", "deploy", "run", "bench", "eval", "compare",
-    "inspect", "doctor", "selftest", "dataset", "train", "finetune", "qat", "compile", "lint",
+    "convert", "calibrate", "profile", "plan", "refine", "build", "deploy", "run", "bench", "eval",
+    "compare", "inspect", "doctor", "selftest", "dataset", "train", "finetune", "qat", "compile",
+    "lint",
 )  # fmt: skip
 
 

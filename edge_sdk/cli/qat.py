@@ -52,6 +52,7 @@ def qat(
     from edge_sdk.calibration import Calibration
     from edge_sdk.converters.lowering.instruction_set import needs_seven_bit_weights
     from edge_sdk.converters.model_file import load_model
+    from edge_sdk.plan_ranges import planned_table
     from edge_sdk.precision_plan import PrecisionPlan
     from edge_sdk.training.qat import Quantized, qat_recipe
     from edge_sdk.training.qat import qat as run
@@ -61,7 +62,10 @@ def qat(
     graph, precision = load_model(model), PrecisionPlan.load(plan)
     if seven_bit_weights is None:
         seven_bit_weights = needs_seven_bit_weights(precision.target)
-    table = Calibration.load(calib).quantization_table(graph, precision.ranges)
+    table = planned_table(
+        Calibration.load(calib), graph, precision.groups, precision.ranges,
+        precision.range_methods(),
+    )  # fmt: skip
     start = Quantized(graph, table, precision, seven_bit_weights)
     recipe = qat_recipe(start, data, steps=steps, batch=batch, lr=lr, seed=seed)
     with progress_bar() as progress:
