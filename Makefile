@@ -29,14 +29,17 @@ clean:
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-# The demo runs without torch; openvino is the default engine on x86-64.
-$(VENV)/demo.stamp: $(BIN)/python $(BUILD_INPUTS)
-	$(PIP) --editable '.[convert,openvino]'
-	touch $@
-
 # torch's CPU build: a plain `pip install torch` would bring gigabytes of CUDA libraries.
-$(VENV)/dev.stamp: $(BIN)/python $(BUILD_INPUTS)
+$(VENV)/torch.stamp: $(BIN)/python
 	$(BIN)/python -c 'import torch' 2>/dev/null || $(PIP) 'torch==2.13.0+cpu' 2>/dev/null || \
 		$(PIP) --extra-index-url https://download.pytorch.org/whl/cpu 'torch==2.13.0+cpu'
+	touch $@
+
+# openvino is the default engine on x86-64; the search for a hybrid needs torch.
+$(VENV)/demo.stamp: $(VENV)/torch.stamp $(BUILD_INPUTS)
+	$(PIP) --editable '.[train,openvino]'
+	touch $@
+
+$(VENV)/dev.stamp: $(VENV)/torch.stamp $(BUILD_INPUTS)
 	$(PIP) --editable '.[dev]'
 	touch $(VENV)/demo.stamp $@

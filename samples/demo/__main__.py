@@ -1,8 +1,9 @@
 """The main job on a machine that has neither a camera nor a GPU: `make demo`.
 
 A YOLO-NAS-N that was trained on the test camera, still with its training-time branches, is
-fused and proved, calibrated, built in INT8, measured against its float self on streets that it
-has never seen, and streamed to a video. Interrupt it and start it again: it goes on.
+fused and proved, calibrated, planned (the search for the best hybrid), built, measured against its
+float self on streets that it has never seen, and streamed to a video. Interrupt it and start it
+again: it goes on.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 import edge_sdk
+from edge_sdk.budget import Budget
 from edge_sdk.cli.console import progress_bar
 from edge_sdk.deployment import Build, work_folder
 
@@ -46,7 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
     with progress_bar() as progress:
         build = edge_sdk.deploy(
             MODEL, CALIBRATION, TARGET, bundle,
-            limit=options.calibration_frames, progress=progress,
+            limit=options.calibration_frames, budget=Budget(), progress=progress,
         )  # fmt: skip
     float_model = work_folder(bundle) / "model.onnx"
 
@@ -86,6 +88,8 @@ def conclude(build: Build, figures: Figures, fps: float, out: Path) -> None:
         f"(95 % bounds {100 * loss.lower:.2f} to {100 * loss.upper:.2f}, {loss.images} frames). "
         f"Streamed at {fps:.0f} frames a second, drawing and video included."
     )
+    if build.search is not None:
+        console.print(f"The plan was searched for {build.search.budget}: {build.search.remark}")
     if build.refused:
         console.print("INT8 is not worth it on this machine, so the bundle holds float.")
     console.print(
@@ -93,7 +97,7 @@ def conclude(build: Build, figures: Figures, fps: float, out: Path) -> None:
         f"[bold]{out / 'report.html'}[/].\n\n"
         "Next, with a model, images and a camera of your own:\n"
         "  .venv/bin/edge-sdk deploy MODEL.onnx --images FOLDER --target "
-        f"{TARGET} -o mine.edge\n"
+        f"{TARGET} --hybrid -o mine.edge\n"
         "  .venv/bin/edge-sdk eval mine.edge --data FOLDER_WITH_LABELS\n"
         "  .venv/bin/edge-sdk run mine.edge --source 0 --sink seen.mp4"
     )
