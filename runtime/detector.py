@@ -6,33 +6,18 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from time import perf_counter
 from types import TracebackType
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.detections import Detections
 from edge_sdk.errors import EdgeError
 from edge_sdk.head_spec import HeadSpec
-from edge_sdk.runtime.backends import Engine, Worker, open_engine, preferred_target
-from edge_sdk.runtime.letterbox import Letterbox
-from edge_sdk.runtime.postprocess import Postprocessor
+from edge_sdk.runtime.backends import Engine, choose_target, open_engine, preferred_target
+from edge_sdk.runtime.chain import Chain, StageTimes
 from edge_sdk.suppression import RUNNING
 
-
-class StageTimes(NamedTuple):
-    """How long the stages of one frame took, in seconds."""
-
-    letterbox: float
-    inference: float
-    postprocess: float
-
-    @property
-    def total(self) -> float:
-        """From frame to detections."""
-        return sum(self)
+__all__ = ["Detector", "StageTimes"]
 
 
 class Detector:
@@ -45,7 +30,8 @@ class Detector:
     ----------
     path : a bundle (`NAME.edge` or `NAME.edge.zip`), or a float `.onnx` file that
         `edge-sdk convert` wrote.
-    target : the engine to use; None takes the best one that is installed.
+    target : the engine to use; None takes the best one that runs here. "tensorrt-rtx" stands for
+        the bundle's engine of this GPU's kind.
     threads : that one inference may use; None leaves the choice to the engine.
     score : the lowest score of a detection, 0..1.
     iou : the overlap above which the lower of two boxes is dropped, 0..1.
@@ -54,7 +40,9 @@ class Detector:
     max_candidates, max_detections : the most boxes before and after suppression. What is None
         of these six is taken from the bundle's manifest, or is `edge_sdk.suppression.RUNNING`.
     parallel : inferences that are to run at the same time, each with `threads`. Two of one
-        thread give more frames a second than one of two, each a little later.
+        thread give more frames a second than one of two, each a little later. None takes one on
+        a CPU; on a GPU two, so that one frame is copied while another is computed.
+    device : the GPU, as CUDA counts them, for the targets that run on one.
 
     Raises
     ------
@@ -74,7 +62,7 @@ class Detector:
         self, path: Path | str, *, target: str | None = None, threads: int | None = None,
         score: float | None = None, iou: float | None = None, class_agnostic: bool | None = None,
         multi_label: bool | None = None, max_candidates: int | None = None,
-        max_detections: int | None = None, parallel: int = 1,
+        max_detections: int | None = None, parallel: int | None = None, device: int = 0,
     ) -> None:  # fmt: skip
         asked = {
             "score": score, "iou": iou, "class_agnostic": class_agnostic,
@@ -83,14 +71,16 @@ class Detector:
         }  # fmt: skip
         settings = {name: value for name, value in asked.items() if value is not None}
         if Path(path).suffix == ".onnx":
-            engine = open_engine(path, target or preferred_target(), None, threads, parallel)
+            engine = open_engine(
+                path, target or preferred_target(), None, threads, parallel, device
+            )
             self._set_up(engine, engine.spec, settings)
             return
         bundle = Bundle.open(path)
         try:
-            target = target or preferred_target(bundle.targets)
+            target = choose_target(target, bundle.targets, device)
             engine = open_engine(
-                bundle.engine_file(target), target, bundle.head_spec, threads, parallel
+                bundle.engine_file(target), target, bundle.head_spec, threads, parallel, device
             )
             settings = {**bundle.manifest.get("suppression", {}), **settings}
             self._set_up(engine, engine.spec, settings, bundle)
@@ -118,9 +108,9 @@ class Detector:
         self._busy = 0
         self._closed = False
         try:
-            self._letterbox = Letterbox(spec.preprocessing, spec.input_size)
-            self._postprocessor = Postprocessor(spec, **{**RUNNING, **settings})
-            self._idle = [engine.worker()]
+            self._settings = {**RUNNING, **settings}
+            self._new_chain = engine.chains(spec, self._settings)
+            self._idle = [self._new_chain()]
         except BaseException:
             engine.close()
             raise
@@ -129,6 +119,11 @@ class Detector:
     def names(self) -> tuple[str, ...]:
         """The names of the classes."""
         return self.spec.class_names
+
+    @property
+    def score(self) -> float:
+        """The lowest score of a detection, 0..1."""
+        return float(self._settings["score"])
 
     @property
     def target(self) -> str:
@@ -146,7 +141,8 @@ class Detector:
         Parameters
         ----------
         frame : BGR uint8 [H, W, 3]: an array, or anything that `numpy.asarray` takes without
-            a copy. Rows may be strided.
+            a copy. Rows may be strided. Where the engine runs on a GPU, also what lies there:
+            see `edge_sdk.runtime.cuda.DeviceFrame`.
 
         Raises
         ------
@@ -155,36 +151,30 @@ class Detector:
         """
         return self.timed(frame)[0]
 
-    def timed(self, frame: Any) -> tuple[Detections, StageTimes]:
-        """Detect as in a plain call, and tell how long each stage took."""
-        image = np.asarray(frame)
-        with self._worker() as worker:
-            start = perf_counter()
-            placement = self._letterbox(image, worker.input[0])
-            placed = perf_counter()
-            outputs = [output[0] for output in worker()]
-            inferred = perf_counter()
-            height, width = image.shape[:2]
-            detections = self._postprocessor(outputs, placement, (height, width))
-            done = perf_counter()
-        return detections, StageTimes(placed - start, inferred - placed, done - inferred)
+    def timed(self, frame: Any, score: float | None = None) -> tuple[Detections, StageTimes]:
+        """Detect as in a plain call, and tell how long each stage took.
+
+        `score` takes the place of the detector's own for this call.
+        """
+        with self._chain() as chain:
+            return chain(frame, self.score if score is None else score)
 
     @contextmanager
-    def _worker(self) -> Iterator[Worker]:
-        """Lend a worker that nobody uses, a new one if need be."""
+    def _chain(self) -> Iterator[Chain]:
+        """Lend a chain that nobody uses, a new one if need be."""
         with self._calm:
             if self._closed:
                 raise EdgeError("This Detector is closed: open another.")
             self._busy += 1
-            worker = self._idle.pop() if self._idle else None
+            chain = self._idle.pop() if self._idle else None
         try:
-            worker = worker or self.engine.worker()
-            yield worker
+            chain = chain or self._new_chain()
+            yield chain
         finally:
             with self._calm:
                 self._busy -= 1
-                if worker is not None:
-                    self._idle.append(worker)
+                if chain is not None:
+                    self._idle.append(chain)
                 self._calm.notify_all()
 
     def close(self) -> None:

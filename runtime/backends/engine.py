@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +14,9 @@ import numpy.typing as npt
 
 from edge_sdk.errors import EdgeError
 from edge_sdk.head_spec import HeadSpec
+from edge_sdk.runtime.chain import Chain, HostChain
+from edge_sdk.runtime.letterbox import Letterbox
+from edge_sdk.runtime.postprocess import Postprocessor
 
 Array = npt.NDArray[Any]
 
@@ -116,11 +121,35 @@ class Engine(ABC):
             raise EdgeError(f"{self.path} takes batches of {self.batch}, not of {batch}.")
         try:
             return self._worker(batch)
+        except EdgeError:
+            raise
         except Exception as error:  # the libraries' exceptions share no base class
             raise EdgeError(f"{self.path} fails when it runs: {last_line(error)}") from error
 
     @abstractmethod
     def _worker(self, batch: int) -> Worker: ...
+
+    def chains(self, spec: HeadSpec, settings: Mapping[str, Any]) -> Callable[[], Chain]:
+        """Return what makes chains from frames to detections, one for each thread at a time.
+
+        Parameters
+        ----------
+        spec : the contract, which may name the classes otherwise than the engine's own.
+        settings : arguments of `Postprocessor` beside the contract, `score` among them.
+
+        Raises
+        ------
+        EdgeError
+            If a setting is out of range, or the head cannot be decoded.
+        """
+        letterbox = Letterbox(spec.preprocessing, spec.input_size)
+
+        @cache
+        def postprocessor(score: float) -> Postprocessor:
+            return Postprocessor(spec, **{**settings, "score": score})
+
+        postprocessor(settings["score"])
+        return lambda: HostChain(letterbox, self.worker(), postprocessor)
 
     def close(self) -> None:
         """Let go of the network; its memory is freed when the last worker is gone."""

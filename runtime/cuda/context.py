@@ -31,9 +31,7 @@ class Context:
         self._open = True
         self.device = device
         self.borrowed = borrowed
-        major, minor = (
-            self._attribute(f"COMPUTE_CAPABILITY_{end}") for end in ("MAJOR", "MINOR")
-        )
+        major, minor = (self._attribute(f"COMPUTE_CAPABILITY_{end}") for end in ("MAJOR", "MINOR"))
         self.capability = f"sm{major}{minor}"
         self.integrated = bool(self._attribute("INTEGRATED"))
 

@@ -191,14 +191,14 @@ def test_closed_detector_says_so(tiny_bundle: Path) -> None:
 def test_close_waits_for_calls_under_way(tiny_bundle: Path) -> None:
     detector = Detector(tiny_bundle, threads=1)
     entered, go_on = threading.Event(), threading.Event()
-    letterbox = detector._letterbox
+    (chain,) = detector._idle
 
     def slow(*arguments: Any) -> Any:
         entered.set()
         go_on.wait(5)
-        return letterbox(*arguments)
+        return chain(*arguments)
 
-    detector._letterbox = slow  # type: ignore[assignment]
+    detector._idle = [slow]
     with ThreadPoolExecutor(2) as pool:
         call = pool.submit(detector, frames()[0])
         entered.wait(5)
