@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -34,12 +34,15 @@ class Detections:
     scores : float32 [N], 0..1.
     class_ids : int32 [N], indices into `names`.
     names : the names of all classes of the model.
+    track_ids : int32 [N], the numbers of the objects, which stay with them from frame to frame;
+        None where nobody follows them.
     """
 
     boxes: npt.NDArray[np.float32]
     scores: npt.NDArray[np.float32]
     class_ids: npt.NDArray[np.int32]
     names: tuple[str, ...]
+    track_ids: npt.NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -52,17 +55,23 @@ class Detections:
 
     def above(self, score: float) -> Detections:
         """Return the detections that score at least `score`."""
-        keep = self.scores >= score
-        return Detections(self.boxes[keep], self.scores[keep], self.class_ids[keep], self.names)
+        return self.where(self.scores >= score)
+
+    def where(self, keep: npt.NDArray[np.bool_]) -> Detections:
+        """Return the detections for which `keep` [N] is true."""
+        ids = None if self.track_ids is None else self.track_ids[keep]
+        return Detections(
+            self.boxes[keep], self.scores[keep], self.class_ids[keep], self.names, ids
+        )
 
     def shifted(self, right: float, down: float) -> Detections:
         """Return the detections moved by so many pixels."""
         move = np.array([right, down, right, down], np.float32)
-        return Detections(self.boxes + move, self.scores, self.class_ids, self.names)
+        return replace(self, boxes=self.boxes + move)
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        """Return plain values, ready for JSON."""
-        return [
+        """Return plain values, ready for JSON; with `track_id` where objects are followed."""
+        values: list[dict[str, Any]] = [
             {
                 "box": [round(value, 2) for value in detection.box],
                 "score": round(detection.score, 4),
@@ -71,6 +80,10 @@ class Detections:
             }
             for detection in self
         ]
+        if self.track_ids is not None:
+            for value, number in zip(values, self.track_ids.tolist(), strict=True):
+                value["track_id"] = number
+        return values
 
     def draw(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """Draw boxes and labels onto a BGR image [H, W, 3], in place, and return it.
@@ -100,5 +113,6 @@ class Detections:
             xyxy=self.boxes,
             confidence=self.scores,
             class_id=self.class_ids.astype(int),
+            tracker_id=None if self.track_ids is None else self.track_ids.astype(int),
             data={"class_name": np.array([self.names[i] for i in self.class_ids])},
         )

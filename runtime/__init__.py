@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edge_sdk.runtime.sources import Frame, Source, open_source
     from edge_sdk.runtime.streaming import stream
     from edge_sdk.runtime.summary import Summary
+    from edge_sdk.runtime.tracker import Tracker
 
 _HOMES = {
     "Detector": "edge_sdk.runtime.detector",
@@ -26,11 +27,12 @@ _HOMES = {
     "open_sink": "edge_sdk.runtime.sinks",
     "open_source": "edge_sdk.runtime.sources",
     "Summary": "edge_sdk.runtime.summary",
+    "Tracker": "edge_sdk.runtime.tracker",
     "stream": "edge_sdk.runtime.streaming",
 }
 
 __all__ = [
-    "Detector", "Frame", "Pipeline", "Result", "Source", "StageTimes", "Summary",
+    "Detector", "Frame", "Pipeline", "Result", "Source", "StageTimes", "Summary", "Tracker",
     "open_engine", "open_sink", "open_source", "stream",
 ]  # fmt: skip
 

@@ -15,13 +15,15 @@ from edge_sdk.runtime.metrics import StageClock
 from edge_sdk.runtime.picture_check import PictureCheck
 from edge_sdk.runtime.rate_cap import RateCap
 from edge_sdk.runtime.sources import Frame, Source
+from edge_sdk.runtime.tracker import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-STAGES = ("read", "wait", "letterbox", "inference", "postprocess", "age", "sinks")
+STAGES = ("read", "wait", "letterbox", "inference", "postprocess", "track", "age", "sinks")
 """What is timed for a frame: reading it, waiting for the detector, the detector's own stages,
-from its capture until its result is handed over (its age), and what is done with it then."""
+following its objects, from its capture until its result is handed over (its age), and what is
+done with it then."""
 
 STALLED = 3.0
 """Seconds without a frame, and without an error, after which a camera is called stalled."""
@@ -36,6 +38,7 @@ class Camera:
     source, policy : what is read, and what happens to frames that nobody has time for.
     clock : how long its frames took, see `STAGES`.
     picture : whether the picture is frozen or black.
+    tracker : follows its objects; None where nobody asked for that.
     connects : how often frames began to come.
     trouble : why none come at present, or None.
     error : what ended it for good, or None.
@@ -43,8 +46,12 @@ class Camera:
     complete : it ended by itself.
     """
 
-    def __init__(self, number: int, name: str, source: Source, policy: Policy) -> None:
+    def __init__(
+        self, number: int, name: str, source: Source, policy: Policy,
+        tracker: Tracker | None = None,
+    ) -> None:  # fmt: skip
         self.number, self.name, self.source, self.policy = number, name, source, policy
+        self.tracker = tracker
         source.skips = policy == "latest"
         self.clock = StageClock(STAGES)
         self.picture = PictureCheck()
@@ -207,4 +214,5 @@ class Camera:
             "frozen": self.picture.frozen,
             "black": self.picture.black,
             "trouble": self.trouble,
+            **({} if self.tracker is None else {"objects": self.tracker.objects}),
         }

@@ -55,6 +55,9 @@ def exposition(pipeline: Pipeline) -> str:
                 ("black", "black", "Times that a picture was black."),
             )
         ),
+        ("objects_total", "counter", "Objects that were given a number.",
+         [("", {"camera": name}, camera["objects"]) for name, camera in cameras
+          if "objects" in camera]),
         ("stage_seconds", "summary", "Durations of a frame's stages.", stages),
         ("temperature_celsius", "gauge", "Temperatures of the machine.",
          [("", {"sensor": name}, value) for name, value in temperatures().items()]),

@@ -36,6 +36,7 @@ from edge_sdk.runtime.sinks import Sink
 from edge_sdk.runtime.sources import Source
 from edge_sdk.runtime.sources.uri import redacted
 from edge_sdk.runtime.summary import Summary, rounded
+from edge_sdk.runtime.tracker import WEAK, Tracker
 
 AHEAD = 3
 """Results that may wait for the consumer where every frame counts."""
@@ -71,6 +72,8 @@ class Pipeline:
     max_staleness : milliseconds; what is older is counted and not handed over.
     duration : seconds after which to stop.
     max_frames : results after which to stop.
+    track : follow objects from frame to frame, each camera's by itself (see `Tracker`): results
+        hold those whose object is known, with its number in `Detections.track_ids`.
 
     Examples
     --------
@@ -88,6 +91,7 @@ class Pipeline:
         max_staleness: float | None = None,
         duration: float | None = None,
         max_frames: int | None = None,
+        track: bool = False,
     ) -> None:
         if not sources:
             raise EdgeError("There is nothing to stream: give at least one source.")
@@ -102,9 +106,10 @@ class Pipeline:
         ]
         names = _distinct([source.name for source in sources])
         self.cameras = [
-            Camera(number, *each)
+            Camera(number, *each, Tracker(detector.score) if track else None)
             for number, each in enumerate(zip(names, sources, policies, strict=True))
         ]
+        self._look_for = (min(WEAK, detector.score),) if track else ()
         self._detector = detector
         self._duration = duration
         self._max_frames = max_frames
@@ -285,10 +290,11 @@ class Pipeline:
         region, image = self.cameras[item.camera].source.region, item.frame.image
         try:
             if region is None:
-                found = self._detector.timed(image)
+                found = self._detector.timed(image, *self._look_for)
             else:
                 left, top, width, height = region
-                found = self._detector.timed(image[top : top + height, left : left + width])
+                part = image[top : top + height, left : left + width]
+                found = self._detector.timed(part, *self._look_for)
                 found = found[0].shifted(left, top), found[1]
             self._failed_in_a_row = 0
             return found
@@ -329,15 +335,19 @@ class Pipeline:
         item = outcome.item
         if outcome.found is None:
             return None
-        now = perf_counter()
-        age, wait = now - item.at, item.taken - item.at
-        if self._max_age is not None and age > self._max_age:
+        start = perf_counter()
+        if self._max_age is not None and start - item.at > self._max_age:
             self._inbox.drop(item, "stale")
             return None
+        camera, (detections, times) = self.cameras[item.camera], outcome.found
+        clock, now = camera.clock, start
+        if camera.tracker is not None:
+            detections = camera.tracker(detections, item.frame.timestamp)
+            now = perf_counter()
+            clock.add("track", now - start)
         self._inbox.deliver(item)
         self._first, self._last = self._first or now, now
-        detections, times = outcome.found
-        clock = self.cameras[item.camera].clock
+        age, wait = now - item.at, item.taken - item.at
         for stage, seconds in zip(
             ("wait", *times._fields, "age"), (wait, *times, age), strict=True
         ):

@@ -26,6 +26,7 @@ def stream(
     max_staleness: float | None = None,
     duration: float | None = None,
     max_frames: int | None = None,
+    track: bool = False,
     stats: Path | str | None = None,
     serve: str | None = None,
     stop: threading.Event | None = None,
@@ -39,7 +40,7 @@ def stream(
     sources : one or several, open or as URIs.
     sinks : URIs (see `open_sink`), or anything to call with each `Result`; one that returns
         False ends the stream.
-    policy, max_staleness, duration, max_frames : see `Pipeline`.
+    policy, max_staleness, duration, max_frames, track : see `Pipeline`.
     stats : a file for one line of JSON a second, and a last one with the whole summary.
     serve : HOST:PORT of a live page for browsers, with metrics for Prometheus at /metrics.
     stop : ends the stream once it is set.
@@ -70,7 +71,7 @@ def stream(
         ]
         pipeline = Pipeline(
             detector, opened, policy=policy, max_staleness=max_staleness, duration=duration,
-            max_frames=max_frames,
+            max_frames=max_frames, track=track,
         )  # fmt: skip
         if stats is not None:
             file = stack.enter_context(closing(StatsFile(stats, pipeline)))

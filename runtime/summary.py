@@ -20,7 +20,8 @@ class Summary:
     counts : camera -> what became of its frames.
     stages : stage -> percentiles in milliseconds, see `camera.STAGES`.
     cameras : camera -> how it is: its state, reconnects, damaged, frozen and black pictures,
-        trouble, and percentiles of its results' age in milliseconds.
+        trouble, objects that were given a number, where they are followed, and percentiles of
+        its results' age in milliseconds.
     failures : what has failed for good or again and again, one sentence each.
     remarks : what else was odd, one sentence each.
     """

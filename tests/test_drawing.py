@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edge_sdk.detections import Detections
-from edge_sdk.drawing import class_colour
+from edge_sdk.drawing import colour_of
 
 pytest.importorskip("cv2")
 
@@ -20,18 +20,18 @@ def detections(*boxes: tuple[float, ...], class_ids: tuple[int, ...] = (0, 1)) -
 
 
 def test_every_class_has_a_colour_of_its_own() -> None:
-    colours = [class_colour(number) for number in range(80)]
+    colours = [colour_of(number) for number in range(80)]
     assert len(set(colours)) == 80
     assert all(0 <= value <= 255 for colour in colours for value in colour)
-    assert colours[7] == class_colour(7)
+    assert colours[7] == colour_of(7)
 
 
 def test_box_is_drawn_in_its_colour_with_a_label_above() -> None:
     image = np.zeros((200, 300, 3), np.uint8)
     found = detections((100, 80, 200, 160), class_ids=(1,))
     assert found.draw(image) is image
-    assert tuple(image[120, 100]) == class_colour(1)
-    assert tuple(image[160, 150]) == class_colour(1)
+    assert tuple(image[120, 100]) == colour_of(1)
+    assert tuple(image[160, 150]) == colour_of(1)
     assert not image[110:150, 110:190].any()
     assert image[60:78, 100:150].any()
     assert not image[:50].any()

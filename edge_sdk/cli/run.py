@@ -48,6 +48,9 @@ def run(
         str | None,
         typer.Option(help="HOST:PORT of a live page and /metrics, such as 127.0.0.1:8080."),
     ] = None,
+    track: Annotated[
+        bool, typer.Option("--track", help="Follow objects: each keeps a number, by camera.")
+    ] = False,
     score: Annotated[
         float | None, typer.Option(help="The lowest score shown, 0..1; else the bundle's.")
     ] = None,
@@ -81,6 +84,7 @@ def run(
                 max_staleness=max_staleness,
                 duration=duration,
                 max_frames=max_frames,
+                track=track,
                 stats=stats,
                 serve=serve,
                 stop=stop,

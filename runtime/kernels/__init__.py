@@ -1,7 +1,7 @@
 """The kernels in C: which instruction set they use, and the objects that run them.
 
-Users want `edge_sdk.runtime.letterbox.Letterbox` and
-`edge_sdk.runtime.postprocess.Postprocessor`, which check what these objects do not.
+Users want `edge_sdk.runtime.letterbox.Letterbox`, `edge_sdk.runtime.postprocess.Postprocessor`
+and `edge_sdk.runtime.tracker.Tracker`, which check what these objects do not.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 from edge_sdk.runtime.kernels._kernels import (
     BINS,
     LEVELS,
+    Follow,
     Letterboxer,
     Postprocess,
+    assign,
     choose,
     supported,
 )
@@ -19,8 +21,8 @@ from edge_sdk.runtime.kernels._kernels import instruction_set as _instruction_se
 from edge_sdk.errors import EdgeError
 
 __all__ = [
-    "BINS", "LEVELS", "Letterboxer", "Postprocess", "instruction_set", "instruction_sets",
-    "set_instruction_set",
+    "BINS", "LEVELS", "Follow", "Letterboxer", "Postprocess", "assign", "instruction_set",
+    "instruction_sets", "set_instruction_set",
 ]  # fmt: skip
 
 

@@ -56,6 +56,27 @@ cdef extern from "kernels.h" nogil:
     int postprocess_run(postprocessor *post, const float *const *outputs, const frame_view *view,
                         float (*boxes)[4], float *scores, int32_t *class_ids)
 
+    ctypedef struct pair_table:
+        int32_t rows, width
+        int32_t *starts
+        int32_t *columns
+        float *costs
+    ctypedef struct assignment:
+        pass
+    size_t assignment_memory(int rows, int columns)
+    void assignment_init(assignment *work, int rows, int columns, void *memory)
+    void assignment_run(const pair_table *pairs, float alone, assignment *work,
+                        int32_t *column_of)
+
+    ctypedef struct tracking_options:
+        float strong, begin, weak, memory
+    ctypedef struct tracker:
+        int32_t last_id
+    size_t tracker_memory()
+    void tracker_init(tracker *t, const tracking_options *options, void *memory)
+    void tracker_run(tracker *t, const float (*boxes)[4], const float *scores, int count,
+                     float steps, int32_t *ids)
+
 
 LEVELS = MAX_LEVELS
 BINS = MAX_BINS
@@ -171,3 +192,56 @@ cdef class Postprocess:
             count = postprocess_run(&self.post, pointers, &view, <float (*)[4]>&boxes[0, 0],
                                     &scores[0], &class_ids[0])
         return count
+
+
+cdef class Follow:
+    """Follows the objects of one camera; for one thread at a time."""
+
+    cdef tracker state
+    cdef void *memory
+
+    def __cinit__(self, float strong, float begin, float weak, float memory):
+        cdef tracking_options options
+        options.strong = strong
+        options.begin = begin
+        options.weak = weak
+        options.memory = memory
+        self.memory = PyMem_RawCalloc(1, tracker_memory())
+        if self.memory == NULL:
+            raise MemoryError
+        tracker_init(&self.state, &options, self.memory)
+
+    def __dealloc__(self):
+        PyMem_RawFree(self.memory)
+
+    @property
+    def last_id(self):
+        return self.state.last_id
+
+    def run(self, const float[:, ::1] boxes, const float[::1] scores, float steps,
+            int32_t[::1] ids):
+        """Write the number of each detection's object into `ids`, 0 where it has none."""
+        cdef int count = scores.shape[0]
+        with nogil:
+            tracker_run(&self.state, <const float (*)[4]>&boxes[0, 0], &scores[0], count, steps,
+                        &ids[0])
+
+
+def assign(const int32_t[::1] starts, const int32_t[::1] columns, const float[::1] costs,
+           int width, float alone, int32_t[::1] column_of):
+    """Match the rows of a sparse table (see kernels.h) at the least cost, into `column_of`."""
+    cdef assignment work
+    cdef pair_table pairs
+    cdef int rows = column_of.shape[0]
+    cdef void *memory = PyMem_RawCalloc(1, assignment_memory(rows, width))
+    if memory == NULL:
+        raise MemoryError
+    pairs.rows = rows
+    pairs.width = width
+    pairs.starts = <int32_t *>&starts[0]
+    pairs.columns = <int32_t *>&columns[0]
+    pairs.costs = <float *>&costs[0]
+    with nogil:
+        assignment_init(&work, rows, width, memory)
+        assignment_run(&pairs, alone, &work, &column_of[0])
+    PyMem_RawFree(memory)

@@ -1,4 +1,4 @@
-/* The per-frame work of the runtime: letterbox, choice of candidates, box decoding, NMS.
+/* The per-frame work of the runtime: letterbox, choice of candidates, box decoding, NMS, tracking.
  *
  * Nothing here allocates or blocks; callers own all memory. The only global state is the
  * instruction set. Results do not depend on it: integers are computed alike everywhere, and
@@ -206,5 +206,83 @@ void postprocess_init(postprocessor *post, const head_shape *head,
  * score, boxes in pixels of the frame, and returns their number. */
 int postprocess_run(postprocessor *post, const float *const *outputs, const frame_view *view,
                     float (*boxes)[4], float *scores, int32_t *class_ids);
+
+/* ----------------------------------------------------------------------------- assignment.c */
+
+/* Pairs of a row and a column that may be matched, row by row. */
+typedef struct {
+    int32_t rows, width;   /* columns are 0 .. width - 1 */
+    int32_t *starts;       /* [rows + 1]: where a row's pairs begin */
+    int32_t *columns;      /* [starts[rows]] */
+    float *costs;          /* [starts[rows]], 0 or more */
+} pair_table;
+
+typedef struct {
+    double *row_prices;                    /* [rows] */
+    double *column_prices, *distances;     /* [columns] */
+    int32_t *row_of, *came_from;           /* [columns] */
+    int32_t *reached, *place;              /* [columns], and where each is among them, or -1 */
+} assignment;
+
+/* Bytes that tables of at most so many rows and columns need. */
+size_t assignment_memory(int rows, int columns);
+
+/* Lay an assignment out in `memory`. */
+void assignment_init(assignment *work, int rows, int columns, void *memory);
+
+/* Match rows and columns such that the costs of all pairs, and `alone` for each row without one,
+ * are least. Writes each row's column, or -1. */
+void assignment_run(const pair_table *pairs, float alone, assignment *work, int32_t *column_of);
+
+/* ------------------------------------------------------------------------------- tracking.c */
+
+enum { TRACKS = 1024 }; /* at most, and so many detections of a frame are looked at */
+
+/* A quantity that moves, and how sure of it one is. */
+typedef struct {
+    float place, speed;
+    float place_variance, covariance, speed_variance;
+} motion;
+
+typedef enum { TRACK_NEW, TRACK_SEEN, TRACK_LOST, TRACK_GONE } track_state;
+
+typedef struct {
+    motion motion[4];      /* centre x, centre y, width / height, height */
+    float unseen, known;   /* steps since it was last and first seen */
+    track_state state;
+    int32_t id;            /* 0 until it is seen a second time */
+} track;
+
+typedef struct {
+    float strong;   /* scores that take part in the first round */
+    float begin;    /* scores that begin a track */
+    float weak;     /* scores that continue one */
+    float memory;   /* steps that a lost object is remembered */
+} tracking_options;
+
+typedef struct {
+    tracking_options options;
+    track *tracks;
+    int count;
+    int32_t last_id;
+    int started;                    /* a frame has been seen */
+    int32_t *rows, *column_of;      /* [TRACKS]: of those being matched */
+    int32_t *chosen, *left;         /* [TRACKS]: detections being matched */
+    float *overlaps;                /* [TRACKS] */
+    box_columns columns;            /* [TRACKS] */
+    pair_table pairs;
+    assignment work;
+} tracker;
+
+/* Bytes that a tracker needs. */
+size_t tracker_memory(void);
+
+/* Lay a tracker out in `memory`. */
+void tracker_init(tracker *t, const tracking_options *options, void *memory);
+
+/* Follow the objects of the next frame, `steps` thirtieths of a second after the last. Writes the
+ * number of the object that each of `count` detections shows, or 0 where it is not known yet. */
+void tracker_run(tracker *t, const float (*boxes)[4], const float *scores, int count, float steps,
+                 int32_t *ids);
 
 #endif

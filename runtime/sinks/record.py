@@ -12,7 +12,8 @@ def record(result: Result) -> dict[str, Any]:
     """Return what was found, and on which frame.
 
     `source`, `index`, `timestamp` (seconds), `captured` (seconds since 1970), `age_ms`, `missed`
-    (frames dropped since the source's last result) and `detections`.
+    (frames dropped since the source's last result) and `detections`, each with a `track_id`
+    where objects are followed.
     """
     frame = result.frame
     return {

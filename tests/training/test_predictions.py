@@ -8,7 +8,7 @@ import numpy as np
 from edge_sdk.datasets import Labels
 from edge_sdk.datasets.sample import FileSample
 from edge_sdk.detections import Detections
-from edge_sdk.drawing import class_colour
+from edge_sdk.drawing import colour_of
 from edge_sdk.training.predictions import spread, write_page
 
 
@@ -36,9 +36,9 @@ def test_labels_are_white_and_detections_coloured_at_their_places(tmp_path: Path
     page = cv2.imread(str(tmp_path / "page.jpg"))
     assert page.shape == (480, 960, 3)  # twice as large, side by side
     assert near(page, 40, 80, (255, 255, 255))
-    assert near(page, 280, 120, class_colour(0))
+    assert near(page, 280, 120, colour_of(0))
     assert near(page, 480 + 40, 80, (255, 255, 255))
-    assert not near(page, 480 + 280, 120, class_colour(0))
+    assert not near(page, 480 + 280, 120, colour_of(0))
 
 
 def test_a_page_shows_pictures_from_all_of_the_split(tmp_path: Path) -> None:

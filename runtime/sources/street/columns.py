@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 from edge_sdk.runtime.sources.street._raster import INSTANCE_FLOATS
 
 from edge_sdk.runtime.sources.street.dice import Floats
@@ -38,6 +39,11 @@ class Columns:
     def ahead(self, time: float, travelled: float) -> Floats:
         """Return how far ahead of the camera everything is, in -BEHIND .. ring - BEHIND."""
         return around(self.s + self.speed * time - travelled, self.ring)
+
+    def rounds(self, time: float, travelled: float) -> npt.NDArray[np.int64]:
+        """Return how often everything has gone round its ring since time 0; may be negative."""
+        shift = self.s + self.speed * time - travelled + BEHIND
+        return np.floor(shift / self.ring).astype(np.int64)
 
     def walk_across(self, time: float) -> tuple[Floats, Floats]:
         """Return x and heading, to and fro for those that cross the street."""

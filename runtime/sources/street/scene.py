@@ -54,7 +54,10 @@ class _View:
 
 
 class _Rendering(NamedTuple):
-    """A frame with everything that is known of it; objects are numbered from 1 in `ids`."""
+    """A frame with everything that is known of it; objects are numbered from 1 in `ids`.
+
+    `things` are the same objects by numbers that hold in all frames.
+    """
 
     image: npt.NDArray[np.uint8]
     ids: npt.NDArray[np.uint16]
@@ -62,6 +65,7 @@ class _Rendering(NamedTuple):
     visible: npt.NDArray[np.uint32]
     whole: npt.NDArray[np.uint32]
     class_ids: npt.NDArray[np.int32]
+    things: npt.NDArray[np.int64]
 
 
 class Street:
@@ -107,9 +111,18 @@ class Street:
         LabelledFrame
             image uint8 [h, w, 3] BGR; boxes float32 [N, 4]; class_ids int32 [N].
         """
+        return self.followed(index)[0]
+
+    def followed(self, index: int) -> tuple[LabelledFrame, npt.NDArray[np.int64]]:
+        """Return what `frame` does, and a number for the thing in each box, int64 [N].
+
+        It stays with a thing through all frames, until it leaves the street; what comes in at
+        the other end in its place has another.
+        """
         made = self._render(index)
         keep = labelled(made.boxes, made.visible, made.whole, self.size[0])
-        return LabelledFrame(made.image, made.boxes[keep].astype(np.float32), made.class_ids[keep])
+        boxes = made.boxes[keep].astype(np.float32)
+        return LabelledFrame(made.image, boxes, made.class_ids[keep]), made.things[keep]
 
     def object_ids(self, index: int) -> npt.NDArray[np.uint16]:
         """Return which object each pixel of a frame shows [h, w]; 0 is none that is labelled."""
@@ -153,8 +166,8 @@ class Street:
 
     def _records(
         self, things: Columns, view: _View, time: float
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
-        """Return the things in sight, far to near, as the rasterizer's records; their classes."""
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+        """Return the things in sight, far to near, as the rasterizer's records, and which."""
         layout = self.layout
         ahead = things.ahead(time, layout.ego_speed * time)
         x, turn = things.walk_across(time)
@@ -173,7 +186,7 @@ class Street:
         aside = np.abs(dx * right + ahead * right_z)
         seen = self._in_sight(things, dx, aside, depth, grow)
         order = np.argsort(-(depth - things.nearer)[seen], kind="stable")
-        return records[seen][order], things.class_id[seen][order]
+        return records[seen][order], np.flatnonzero(seen)[order]
 
     def _in_sight(
         self, things: Columns, dx: Floats, aside: Floats, depth: Floats, grow: Floats
@@ -201,7 +214,8 @@ class Street:
         time = index / self.fps
         view = self._view(time)
         buildings, _ = self._records(self._buildings, view, time)
-        figures, classes = self._records(self._figures, view, time)
+        figures, which = self._records(self._figures, view, time)
+        classes = self._figures.class_id[which]
         objects = classes >= 0
         count = int(objects.sum())
         figures[objects, 1] = np.arange(1, count + 1)
@@ -211,4 +225,6 @@ class Street:
             *self.size, view.record, patches, buildings, figures, self.weather.shadow,
             catalogue()[0], self._sensor(), noise_seed, count,
         )  # fmt: skip
-        return _Rendering(image, ids, boxes, visible, whole, classes[objects])
+        rounds = self._figures.rounds(time, self.layout.ego_speed * time)
+        things = which + len(rounds) * rounds[which]
+        return _Rendering(image, ids, boxes, visible, whole, classes[objects], things[objects])
