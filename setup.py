@@ -75,6 +75,7 @@ setup(
         "edge_sdk": ["py.typed"],
         "edge_sdk.runtime": ["*.html"],
         "edge_sdk.runtime.kernels": ["*.h", "*.pyx"],
+        "edge_sdk.training": ["*.safetensors"],
     },
     ext_modules=cythonize([kernels, street], language_level=3),
     install_requires=["numpy>=1.26"],

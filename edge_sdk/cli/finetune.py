@@ -14,7 +14,7 @@ from edge_sdk.cli.dataset import show
 from edge_sdk.cli.options import Size
 from edge_sdk.errors import EdgeError
 
-SCRATCH = "scratch"
+SCRATCH, BASE = "scratch", "foundation"
 MANY = 0.1
 """Small objects, as a part of all, that are worth a remark."""
 
@@ -30,7 +30,7 @@ def finetune(
     model: Annotated[str | None, typer.Option(help="n, s, m or l [that of --from, or n].")] = None,
     start: Annotated[
         str | None,
-        typer.Option("--from", help="A checkpoint, or 'scratch' [the foundation checkpoint]."),
+        typer.Option("--from", help="A checkpoint, 'foundation' or 'scratch' [foundation]."),
     ] = None,
     size: Size = None,
     epochs: Annotated[int, typer.Option(help="Passes over the data.")] = 60,
@@ -86,15 +86,18 @@ def _beginning(start: str | None, model: str | None) -> tuple[str | None, str, s
     from edge_sdk.converters.checkpoints import load_checkpoint
     from edge_sdk.training.finetuning import foundation
 
-    if start is None:
-        found = foundation(model or "n")
-        start = SCRATCH if found is None else str(found)
-        if found is None:
+    if start in (None, BASE):
+        try:
+            start = str(foundation(model or "n"))
+        except EdgeError as error:
+            if start == BASE:
+                raise
             console.print(
-                "Note: there is no foundation checkpoint of this size here (YOLO-NAS-N's is in "
-                "weights/ of the source tree; give it with --from): the weights begin at random.",
+                f"Note: {error} The weights begin at random; --from takes a checkpoint of yours.",
                 soft_wrap=True,
+                markup=False,
             )
+            start = SCRATCH
     if start == SCRATCH:
         return None, model or "n", "qarepvgg"
     checkpoint = load_checkpoint(start)

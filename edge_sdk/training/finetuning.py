@@ -14,8 +14,9 @@ from edge_sdk.datasets.sample import FileSample
 from edge_sdk.errors import EdgeError
 from edge_sdk.training.recipe import Recipe
 
-FOUNDATION = Path(__file__).parents[2] / "weights" / "n_street.safetensors"
-"""The foundation checkpoint of a source tree; an installed package has none beside it."""
+FOUNDATION = Path(__file__).with_name("n_foundation.safetensors")
+"""The foundation checkpoint, a YOLO-NAS-N: in a source tree a link into weights/, in an installed
+package the file itself."""
 
 LONGEST = 416
 """Pixels of the input's longer side, if no size is given."""
@@ -28,9 +29,21 @@ VALIDATIONS = 30
 """At most, over a whole training."""
 
 
-def foundation(model: str) -> Path | None:
-    """Return the checkpoint that a network of this size begins with, if there is one here."""
-    return FOUNDATION if model == "n" and FOUNDATION.is_file() else None
+def foundation(model: str) -> Path:
+    """Return the foundation checkpoint of a size.
+
+    Raises
+    ------
+    EdgeError
+        If there is none of this size, or it is not where it belongs.
+    """
+    if model != "n":
+        raise EdgeError(
+            f"The foundation checkpoint is a YOLO-NAS-N, there is none of {model.upper()}."
+        )
+    if not FOUNDATION.is_file():
+        raise EdgeError(f"The foundation checkpoint is not at {FOUNDATION}, where it belongs.")
+    return FOUNDATION
 
 
 def finetuning(

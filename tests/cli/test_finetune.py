@@ -117,8 +117,37 @@ def test_without_a_foundation_it_says_that_it_begins_at_random(
 ) -> None:
     monkeypatch.setattr(finetuning, "FOUNDATION", tmp_path / "none.safetensors")
     assert tune(monkeypatch, data, tmp_path / "run") == 0
-    assert "Note: there is no foundation checkpoint of this size here" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "Note: The foundation checkpoint is not at" in said
+    assert "The weights begin at random" in said
     assert Checkpoint.load(tmp_path / "run" / "last.pt").recipe.start is None
+
+    assert tune(monkeypatch, data, tmp_path / "other", "--from", "foundation") == 2
+    assert "none.safetensors" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
+
+
+def test_it_begins_with_the_foundation(
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert tune(monkeypatch, data, tmp_path / "run") == 0
+    assert f"Begins with {finetuning.FOUNDATION}" in capsys.readouterr().err
+    recipe = Checkpoint.load(tmp_path / "run" / "last.pt").recipe
+    assert (recipe.start, recipe.model) == (str(finetuning.FOUNDATION), "n")
+
+
+def test_a_size_without_a_foundation(
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = ("--from", "foundation", "--model", "m")
+    assert tune(monkeypatch, data, tmp_path / "run", *given) == 2
+    assert "is a YOLO-NAS-N, there is none of M" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

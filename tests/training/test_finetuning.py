@@ -5,11 +5,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from safetensors import safe_open
 
+from edge_sdk.converters.checkpoints import load_checkpoint
 from edge_sdk.datasets import Dataset, Labels
 from edge_sdk.datasets.sample import FileSample
 from edge_sdk.errors import EdgeError
+from edge_sdk.training import finetuning as finetuning_module
 from edge_sdk.training.finetuning import finetuning, fitting_size, foundation, share_of_small
+from edge_sdk.training.recipe import Recipe
 
 
 def split(folder: Path, *sizes: tuple[int, int]) -> Dataset:
@@ -62,8 +66,22 @@ def test_senseless_numbers_are_refused(toys: Path) -> None:
         finetuning([str(toys)], patience=0)
 
 
-def test_the_foundation_is_for_its_own_size() -> None:
-    found = foundation("n")
-    assert found is not None
-    assert found.is_file()
-    assert foundation("s") is None
+def test_the_foundation_is_for_its_own_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = load_checkpoint(foundation("n"))
+    assert (checkpoint.size, checkpoint.block) == ("n", "qarepvgg")
+    assert checkpoint.spec is not None
+    assert {"car", "RBC"} <= set(checkpoint.spec.class_names)
+    with pytest.raises(EdgeError, match="is a YOLO-NAS-N, there is none of S"):
+        foundation("s")
+    monkeypatch.setattr(finetuning_module, "FOUNDATION", tmp_path / "none.safetensors")
+    with pytest.raises(EdgeError, match=r"not at .*none\.safetensors"):
+        foundation("n")
+
+
+def test_the_foundation_that_is_packed_names_no_folder_of_the_machine_it_came_from() -> None:
+    with safe_open(foundation("n"), "np") as file:
+        recipe = Recipe.from_json(file.metadata()["recipe"])
+    assert recipe.sources == ("test://street", "bccd")
+    assert recipe.start == "n_street.safetensors"
