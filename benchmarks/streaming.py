@@ -292,7 +292,9 @@ def disconnects(options: argparse.Namespace) -> Rows:
 
 
 def soak(options: argparse.Namespace) -> Rows:
-    """60 minutes at twice real time: RSS grows by less than 1 %, and the counts add up."""
+    """60 minutes at twice real time, objects followed: RSS grows by less than 1 %, and the counts
+    add up.
+    """
     seconds = options.seconds or 3600
     samples: list[dict[str, float]] = []
     with (
@@ -301,7 +303,7 @@ def soak(options: argparse.Namespace) -> Rows:
         tempfile.TemporaryDirectory() as folder,
     ):
         sources = [open_source(sender.url), open_source("test://street?size=320x192&fps=60")]
-        pipeline = Pipeline(detector, sources, policy="latest", duration=seconds)
+        pipeline = Pipeline(detector, sources, policy="latest", duration=seconds, track=True)
         due = perf_counter() + seconds / 20
         with open(Path(folder) / "seen", "w") as file:
             for result in pipeline:
@@ -317,6 +319,7 @@ def soak(options: argparse.Namespace) -> Rows:
             "seconds": summary.seconds,
             "rss_growth_percent": 100 * growth,
             "rss_mib": samples[-1]["rss_mib"],
+            "objects": summary.cameras[name]["objects"],
             **counts_of(counts),
         }
         for name, counts in summary.counts.items()
@@ -511,12 +514,12 @@ def main() -> None:
         return
     global MODEL
     MODEL = options.model
-    short = any(
-        (options.model, options.seconds, options.frames, options.repetitions, options.rounds)
-    )
+    short = any((options.seconds, options.frames, options.repetitions, options.rounds))
     for part in options.parts:
         rows = PARTS[part](options)
         about = {"goal": " ".join((PARTS[part].__doc__ or "").split("\n\n")[0].split())}
+        if MODEL is not None:
+            about["model"] = MODEL.name
         if short:
             for row in rows:
                 print({key: round(v, 3) if isinstance(v, float) else v for key, v in row.items()})
