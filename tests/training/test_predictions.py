@@ -9,7 +9,7 @@ from edge_sdk.datasets import Labels
 from edge_sdk.datasets.sample import FileSample
 from edge_sdk.detections import Detections
 from edge_sdk.drawing import colour_of
-from edge_sdk.training.predictions import spread, write_page
+from edge_sdk.training.predictions import GAP, spread, write_page
 
 
 def sample(folder: Path, number: int, height: int = 120, width: int = 240) -> FileSample:
@@ -34,11 +34,19 @@ def test_labels_are_white_and_detections_coloured_at_their_places(tmp_path: Path
     samples = [sample(tmp_path, 0), sample(tmp_path, 1, 240, 120)]
     write_page(tmp_path / "page.jpg", samples, [found((100, 30, 140, 100)), found()])
     page = cv2.imread(str(tmp_path / "page.jpg"))
-    assert page.shape == (480, 960, 3)  # twice as large, side by side
-    assert near(page, 40, 80, (255, 255, 255))
-    assert near(page, 280, 120, colour_of(0))
-    assert near(page, 480 + 40, 80, (255, 255, 255))
-    assert not near(page, 480 + 280, 120, colour_of(0))
+    assert page.shape == (480 + 2 * GAP, 960 + 3 * GAP, 3)  # twice as large, side by side
+    assert near(page, GAP + 40, GAP + 80, (255, 255, 255))
+    assert near(page, GAP + 280, GAP + 120, colour_of(0))
+    assert near(page, 480 + 2 * GAP + 40, GAP + 80, (255, 255, 255))
+    assert not near(page, 480 + 2 * GAP + 280, GAP + 120, colour_of(0))
+
+
+def test_labels_can_be_seen_on_a_white_picture(tmp_path: Path) -> None:
+    white = sample(tmp_path, 0)
+    cv2.imwrite(str(white.path), np.full((120, 240, 3), 255, np.uint8))
+    write_page(tmp_path / "page.jpg", [white], [found()])
+    page = cv2.imread(str(tmp_path / "page.jpg"))
+    assert near(page, GAP + 40, GAP + 80, (0, 0, 0))
 
 
 def test_a_page_shows_pictures_from_all_of_the_split(tmp_path: Path) -> None:
