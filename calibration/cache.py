@@ -49,10 +49,10 @@ def _continues(calibration: Calibration, fresh: Calibration, digests: Collection
     return (
         calibration.model_key == fresh.model_key
         and calibration.preprocessing == fresh.preprocessing
-        and _signs(calibration) == _signs(fresh)
+        and _kinds(calibration) == _kinds(fresh)
         and set(calibration.images) <= set(digests)
     )
 
 
-def _signs(calibration: Calibration) -> dict[str, bool]:
-    return {name: histogram.signed for name, histogram in calibration.histograms.items()}
+def _kinds(calibration: Calibration) -> dict[str, tuple[bool, int]]:
+    return {name: histogram.kind for name, histogram in calibration.histograms.items()}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge_sdk.calibration.observers import BINS, Histogram, merged
-from edge_sdk.calibration.ranges import grid_step
+from edge_sdk.calibration.ranges import channel_steps, grid_step
 from edge_sdk.calibration.sharing import scale_groups
 from edge_sdk.converters.weight_scales import weight_scales
 from edge_sdk.errors import EdgeError
@@ -21,6 +21,8 @@ from edge_sdk.quantization_table import ActivationScale, QuantizationTable
 
 if TYPE_CHECKING:
     import onnx
+
+    from edge_sdk.converters.quantization_points import QuantizationPoints
 
 SCHEMA = 1
 
@@ -83,7 +85,7 @@ class Calibration:
                 "The calibration belongs to another model: run `edge-sdk calibrate` on this one."
             )
         points = quantization_points(model)
-        self._check_points(points.activations)
+        self._check_points(points)
         scales = {}
         exceptions = exceptions or {}
         for group in scale_groups(model, points.scale_groups, self.histograms, method):
@@ -92,12 +94,16 @@ class Calibration:
             scale = ActivationScale(grid_step(histogram, own), histogram.signed, own)
             scales.update(dict.fromkeys(group, scale))
         scales = {name: scales[name] for name in points.activations}
-        return QuantizationTable(
-            self.model_key, scales, weight_scales(model, points.weights, scales)
-        )
+        weights = weight_scales(model, points.weights, scales)
+        channels = {name: channel_steps(self.histograms[name]) for name in points.channels}
+        return QuantizationTable(self.model_key, scales, weights, channels=channels)
 
-    def _check_points(self, activations: dict[str, bool]) -> None:
-        if {name: histogram.signed for name, histogram in self.histograms.items()} != activations:
+    def _check_points(self, points: QuantizationPoints) -> None:
+        wanted = {
+            name: (signed, points.channels.get(name, 0))
+            for name, signed in points.activations.items()
+        }
+        if {name: histogram.kind for name, histogram in self.histograms.items()} != wanted:
             raise EdgeError(
                 "The calibration was made by another version of Edge SDK, which observed other "
                 "tensors: run `edge-sdk calibrate` again."
@@ -119,6 +125,7 @@ class Calibration:
                     "zeros": histogram.zeros,
                     "minimum": histogram.minimum,
                     "maximum": histogram.maximum,
+                    "peaks": histogram.peaks.tolist(),
                 }
                 for name, histogram in self.histograms.items()
             ],
@@ -183,6 +190,7 @@ def _histogram(fields: dict[str, Any], counts: Any) -> Histogram:
         zeros=int(fields["zeros"]),
         minimum=float(fields["minimum"]),
         maximum=float(fields["maximum"]),
+        peaks=np.array(fields.get("peaks", ()), np.float32),
     )
     histogram.check()
     return histogram

@@ -8,6 +8,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from edge_sdk.calibration.cache import earlier, partial_file
 from edge_sdk.calibration.calibration import Calibration
 from edge_sdk.calibration.observers import Histogram
@@ -102,12 +104,15 @@ def _empty(model: onnx.ModelProto, spec: HeadSpec) -> Calibration:
     from edge_sdk.converters.quantization_points import quantization_points
 
     preprocessing = {"input_size": spec.input_size, **asdict(spec.preprocessing)}
-    points = quantization_points(model).activations
-    if not points:
+    points = quantization_points(model)
+    if not points.activations:
         raise EdgeError(
             "The model has no convolution with constant weights, so there is nothing to calibrate."
         )
-    histograms = {name: Histogram(signed) for name, signed in points.items()}
+    histograms = {
+        name: Histogram(signed, peaks=np.zeros(points.channels.get(name, 0), np.float32))
+        for name, signed in points.activations.items()
+    }
     return Calibration(model_key(model), json.dumps(preprocessing), (), histograms)
 
 

@@ -33,6 +33,8 @@ class Histogram:
     counts : int64 [2 * BINS] from -BINS widths to +BINS widths if signed, else [BINS] from 0.
     zeros : how many values were exactly 0 (they are in `counts` too).
     minimum, maximum : of all values; 0 before the first.
+    peaks : float32 [channels], the largest magnitude of each channel (axis 1 of what is added),
+        where they are kept; else empty.
     """
 
     signed: bool
@@ -41,10 +43,16 @@ class Histogram:
     zeros: int = 0
     minimum: float = 0.0
     maximum: float = 0.0
+    peaks: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
 
     def __post_init__(self) -> None:
         if not self.counts.size:
             self.counts = np.zeros(BINS * (1 + self.signed), np.int64)
+
+    @property
+    def kind(self) -> tuple[bool, int]:
+        """Whether it is signed, and how many channels have peaks."""
+        return self.signed, self.peaks.size
 
     @property
     def width(self) -> float:
@@ -67,7 +75,7 @@ class Histogram:
         return self.exponent == _LEAST_EXPONENT
 
     def add(self, values: npt.NDArray[np.float32]) -> None:
-        """Count the values of a float32 array of any shape.
+        """Count the values of a float32 array of any shape, [B, channels, ...] with peaks.
 
         Raises
         ------
@@ -87,6 +95,10 @@ class Histogram:
         self.maximum = high if first else max(self.maximum, high)
         self._widen(_exponent(max(high, -low)))
         self._count(values.reshape(-1))
+        if self.peaks.size:
+            others = (0, *range(2, values.ndim))
+            largest = np.maximum(values.max(axis=others), -values.min(axis=others))
+            self.peaks = np.maximum(self.peaks, largest)
 
     def check(self) -> None:
         """Raise ValueError if the fields cannot be those of a histogram."""
@@ -97,6 +109,8 @@ class Histogram:
             and 0 <= self.zeros <= self.total
             and -np.inf < self.minimum <= self.maximum < np.inf
             and self.exponent == _exponent(self.largest)
+            and (self.peaks >= 0).all()
+            and self.peaks.max(initial=0) == (np.float32(self.largest) if self.peaks.size else 0)
         )
         if not sound:
             raise ValueError("a histogram that cannot be")

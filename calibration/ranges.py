@@ -11,6 +11,10 @@ mse         the least squared error of rounding and clipping on the actual grid.
             the density is taken as even, so the error is an integral: with
             k = min(round(x / s), 127) and r = x - k s,
             F(x) = integral of e(u)^2 from 0 to x = k s^3 / 12 + r^3 / 3.
+
+Where channels have ranges of their own, each ends at its largest magnitude, or with that of the
+tensor if that is less: no channel is rounded more coarsely, or clipped further in, than on the
+tensor's grid.
 """
 
 from __future__ import annotations
@@ -28,6 +32,8 @@ from edge_sdk.quantization_table import STEPS
 Method = Literal["mse", "max", "percentile", "entropy"]
 
 PERCENTILE = 0.9999
+LEAST_CHANNEL = 2.0**-10
+"""Least range of a channel, in parts of the widest one's: what was dead may live tomorrow."""
 _LEVELS = STEPS + 1
 _ENTROPY_STRIDE = 8
 """Bins between the ranges that the entropy method tries."""
@@ -56,6 +62,15 @@ def grid_step(histogram: Histogram, method: str) -> float:
     if histogram.is_dead:
         return 1.0
     return _RULES[method](_nonzero(histogram), histogram) / STEPS
+
+
+def channel_steps(histogram: Histogram) -> npt.NDArray[np.float32]:
+    """Return float32 [channels]: the step of each channel's grid that ends at its largest value."""
+    largest = float(histogram.peaks.max(initial=0.0)) or float(STEPS)
+    steps: npt.NDArray[np.float32] = (
+        np.maximum(histogram.peaks, LEAST_CHANNEL * largest) / STEPS
+    ).astype(np.float32)
+    return steps
 
 
 def squared_error(histogram: Histogram, step: float) -> float:

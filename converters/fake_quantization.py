@@ -16,12 +16,15 @@ import torch
 from torch import Tensor
 
 
-def fake_quantize(x: Tensor, scale: Tensor, zero_point: int, low: int, high: int) -> Tensor:
+def fake_quantize(
+    x: Tensor, scale: Tensor, zero_point: int | Tensor, low: int, high: int
+) -> Tensor:
     """Return x on the grid of integers low..high, float32.
 
     Parameters
     ----------
     scale : float32, of one element or to be broadcast; takes part in gradients if it wants.
+    zero_point : one, or to be broadcast.
     """
     if torch.is_grad_enabled() and (x.requires_grad or scale.requires_grad):
         y: Tensor = _FakeQuantize.apply(  # type: ignore[no-untyped-call]
@@ -31,15 +34,18 @@ def fake_quantize(x: Tensor, scale: Tensor, zero_point: int, low: int, high: int
     return _rounded(x, scale, low - zero_point, high - zero_point)
 
 
-def _rounded(x: Tensor, scale: Tensor, low: int, high: int) -> Tensor:
-    return x.div(scale).round_().clamp_(low, high).mul_(scale)
+def _rounded(x: Tensor, scale: Tensor, low: int | Tensor, high: int | Tensor) -> Tensor:
+    steps = x.div(scale).round_()
+    return steps.clamp_(low, high).mul_(scale)  # type: ignore[arg-type]  # both of one kind
 
 
 class _FakeQuantize(torch.autograd.Function):
     """The module's formulas; low and high count from the zero point."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, scale: Tensor, low: int, high: int) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, scale: Tensor, low: int | Tensor, high: int | Tensor
+    ) -> Tensor:
         y = _rounded(x, scale, low, high)
         ctx.save_for_backward(x, y, scale)
         ctx.ends = low, high

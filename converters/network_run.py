@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import onnx
 from torch import Tensor
 
@@ -142,7 +143,7 @@ class Run:
         x = self._value(reads[0])
         grid = self._wiring.quantization.activations[reads[0].name]
         weight = self._network.layer_weight(
-            step, self._wiring.quantization, grid.scale * reads[0].factor
+            step, self._wiring.quantization, np.asarray(grid.scales * reads[0].factor)
         )
         biases = [self._network.layer_bias(read) for read in reads[2:]]
         return [x, weight, *biases]

@@ -11,6 +11,11 @@ The sign comes from the graph. A lower bound is carried through it: 0 behind ReL
 -0.2785 behind SiLU (the minimum of x * sigmoid(x)), the sum of the operands' bounds behind an
 Add, the smallest one behind a Concat, -inf behind a convolution. Calibration minima play no
 part: a tensor may go below zero tomorrow that did not in the calibration images.
+
+A *depthwise* convolution keeps channels apart, so each channel of its input may have a range of
+its own: the scale of a channel goes into the scale of its weights, and nothing is left to do.
+That holds if nothing else reads the tensor's integers, and if nothing that works on integers
+makes it.
 """
 
 from __future__ import annotations
@@ -52,12 +57,14 @@ class QuantizationPoints:
     weights : initializer name -> axis of its output channels.
     lower_bounds : tensor name -> the least value that the graph allows, -inf where it
         allows any.
+    channels : tensor name -> its number of channels, where each may have a range of its own.
     """
 
     activations: dict[str, bool]
     scale_groups: list[tuple[str, ...]]
     weights: dict[str, int]
     lower_bounds: dict[str, float]
+    channels: dict[str, int]
 
 
 def quantization_points(model: onnx.ModelProto) -> QuantizationPoints:
@@ -68,11 +75,7 @@ def quantization_points(model: onnx.ModelProto) -> QuantizationPoints:
     tensors = [
         name
         for name in _activations(index)
-        if any(
-            node.output[0] in leading and _reads(node, name, index)
-            for node in index.consumers[name]
-        )
-        and not is_rescaled(name, index)
+        if _integer_readers(name, index, leading) and not is_rescaled(name, index)
     ]
     groups = _scale_groups(index, tensors)
     for group in groups:
@@ -85,6 +88,11 @@ def quantization_points(model: onnx.ModelProto) -> QuantizationPoints:
             node.input[1]: 0 if node.op_type == "Conv" else 1 for node in weighted_layers(index)
         },
         lower_bounds={name: bounds[name] for name in tensors},
+        channels={
+            name: index.shape(index.consumers[name][0].input[1])[0]
+            for name in tensors
+            if _keeps_channels_apart(name, index, leading)
+        },
     )
 
 
@@ -162,6 +170,31 @@ def _reads(node: onnx.NodeProto, name: str, index: GraphIndex) -> bool:
     if node.op_type in WEIGHTED:
         return is_weighted_layer(node, index) and node.input[0] == name
     return rescaling(node, index) is not None or (node.op_type in INTEGER and node.input[0] == name)
+
+
+def _integer_readers(name: str, index: GraphIndex, leading: set[str]) -> list[onnx.NodeProto]:
+    """Return the nodes on a way to a weighted layer that can read a tensor as integers."""
+    return [
+        node
+        for node in index.consumers[name]
+        if node.output[0] in leading and _reads(node, name, index)
+    ]
+
+
+def _keeps_channels_apart(name: str, index: GraphIndex, leading: set[str]) -> bool:
+    """Tell whether only depthwise convolutions touch the integers of a tensor."""
+    producer = index.producers.get(name)
+    if producer is None or (producer.op_type in INTEGER and producer.op_type not in WEIGHTED):
+        return False
+    return all(is_depthwise(node, index) for node in _integer_readers(name, index, leading))
+
+
+def is_depthwise(node: onnx.NodeProto, index: GraphIndex) -> bool:
+    """Tell whether a node is a convolution that makes each channel of the same one of its input."""
+    if node.op_type != "Conv" or not index.is_constant(node.input[1]):
+        return False
+    outputs, inputs = index.shape(node.input[1])[:2]
+    return outputs > 1 and inputs == 1 and bool(attribute(node, "group", 1) == outputs)
 
 
 def _activations(index: GraphIndex) -> Iterable[str]:

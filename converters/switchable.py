@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import torch
 from onnx import numpy_helper
@@ -204,19 +205,21 @@ class SwitchableNetwork(nn.Module):
         value: Tensor = self.values[key] if key in self.values else self.get_buffer(key)
         return value
 
-    def layer_weight(self, step: Step, quantization: Quantization, input_step: float) -> Tensor:
+    def layer_weight(
+        self, step: Step, quantization: Quantization, input_steps: npt.NDArray[np.float64]
+    ) -> Tensor:
         """Return the weight of a layer on its grid.
 
         Parameters
         ----------
         step : the layer.
         quantization : its grids.
-        input_step : of the layer's input, for the floor of the channels' scales.
+        input_steps : [] of the layer's input, or [channels], for the floor of the scales.
         """
         name, grid = step.inputs[1], quantization.weights[step.inputs[1]]
         weight = self.values[key_of(name)]
         if torch.is_grad_enabled() and weight.requires_grad:
-            scales = self._present_scales(step, weight, grid.axis, grid.limit, input_step)
+            scales = self._present_scales(step, weight, grid.axis, grid.limit, input_steps)
             return fake_quantize(weight, scales, 0, -grid.limit, grid.limit)
         if name not in self._weights:
             integers = grid.quantize(weight.detach().cpu().numpy()).astype(np.float32)
@@ -233,17 +236,29 @@ class SwitchableNetwork(nn.Module):
 
     def on_grid(self, x: Tensor, name: str, grid: Grid) -> Tensor:
         """Return the values of a tensor on its grid."""
+        limits = np.iinfo(grid.dtype)
+        if grid.channels:  # as the calibration found them: they are not trained
+            shape = (1, -1, *(1 for _ in x.shape[2:]))
+            scale, zero_point = (
+                torch.from_numpy(values.astype(np.float32)).to(x.device).view(shape)
+                for values in (grid.scales, grid.zero_points)
+            )
+            return fake_quantize(x, scale, zero_point, limits.min, limits.max)
         scale = torch.tensor(grid.scale, dtype=torch.float32, device=x.device)
         if torch.is_grad_enabled() and self.log_scales.requires_grad and name in self._entry_of:
             step = self.log_scales[self._entry_of[name]].exp()
             # A grid over [low, limit] has 255 steps, where the table has 127 up to the limit.
             slope = 127 / 255 if grid.scale < step.item() * (1 - 1e-6) else 1.0
             scale = scale + slope * (step - step.detach())
-        limits = np.iinfo(grid.dtype)
         return fake_quantize(x, scale, grid.zero_point, limits.min, limits.max)
 
     def _present_scales(
-        self, step: Step, weight: Tensor, axis: int, limit: int, input_step: float
+        self,
+        step: Step,
+        weight: Tensor,
+        axis: int,
+        limit: int,
+        input_steps: npt.NDArray[np.float64],
     ) -> Tensor:
         """Return the scales of a weight's channels as `weight_scales` would set them now."""
         with torch.no_grad():
@@ -251,7 +266,7 @@ class SwitchableNetwork(nn.Module):
             scales = weight.abs().amax(others, keepdim=True) / limit
             for name in step.inputs[2:]:
                 bias = self.values[key_of(name)].abs().reshape(-1, scales.numel()).amax(0)
-                floor = bias / (input_step * BIAS_STEPS)
+                floor = bias / torch.as_tensor(input_steps * BIAS_STEPS).to(bias)
                 scales = torch.maximum(scales, floor.view_as(scales))
             return scales.clamp_min(DEAD * scales.max().item())
 

@@ -72,6 +72,9 @@ class QuantizationTable:
         own (bias correction); layers in float keep theirs.
     rounded : initializer name -> int8 of the weight's shape, on the grid of `weights`, where
         the rounding was learned; a target with another grid rounds to the nearest.
+    channels : tensor name -> float32 [channels], the step at which each channel's grid would hold
+        its largest value, for tensors whose integers only depthwise convolutions read. Targets
+        that can round channel by channel take the smaller of that and the tensor's own step.
     """
 
     model_key: str
@@ -79,6 +82,7 @@ class QuantizationTable:
     weights: dict[str, WeightScale]
     biases: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     rounded: dict[str, npt.NDArray[np.int8]] = field(default_factory=dict)
+    channels: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -128,6 +132,7 @@ class QuantizationTable:
                 "weights": weights,
                 "biases": {name: bias.tolist() for name, bias in self.biases.items()},
                 "rounded": {name: _packed(integers) for name, integers in self.rounded.items()},
+                "channels": {name: steps.tolist() for name, steps in self.channels.items()},
             },
             indent=1,
         )
@@ -156,7 +161,11 @@ class QuantizationTable:
         rounded = {
             str(name): _unpacked(integers) for name, integers in values.get("rounded", {}).items()
         }
-        return cls(str(values["model_key"]), activations, weights, biases, rounded)
+        channels = {
+            str(name): np.array([_positive(step) for step in steps], np.float32)
+            for name, steps in values.get("channels", {}).items()
+        }
+        return cls(str(values["model_key"]), activations, weights, biases, rounded, channels)
 
 
 def _packed(integers: npt.NDArray[np.int8]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ TABLE = QuantizationTable(
     {"w": WeightScale(1, np.array([0.25, 1e-9], np.float32))},
     {"b": np.array([0.1, -3e-7], np.float32)},
     {"w": np.array([[-127, 5], [0, 127]], np.int8)},
+    {"x": np.array([0.1, 0.0625], np.float32)},
 )
 
 
@@ -26,16 +27,17 @@ def test_a_table_comes_back_from_its_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.biases["b"], TABLE.biases["b"])
     np.testing.assert_array_equal(loaded.rounded["w"], TABLE.rounded["w"])
     assert loaded.rounded["w"].dtype == np.int8
+    np.testing.assert_array_equal(loaded.channels["x"], TABLE.channels["x"])
     assert loaded.key == TABLE.key
 
 
 def test_a_table_without_replacements_is_read(tmp_path: Path) -> None:
     """As versions wrote it that did not know them."""
     values = json.loads(TABLE.to_json())
-    del values["biases"], values["rounded"]
+    del values["biases"], values["rounded"], values["channels"]
     (tmp_path / "quant.json").write_text(json.dumps(values))
     loaded = QuantizationTable.load(tmp_path / "quant.json")
-    assert (loaded.biases, loaded.rounded) == ({}, {})
+    assert (loaded.biases, loaded.rounded, loaded.channels) == ({}, {}, {})
 
 
 def test_the_grid_ends_at_127_steps() -> None:
@@ -55,6 +57,7 @@ def test_the_grid_ends_at_127_steps() -> None:
         ("axis", "axes"),
         ('"b": [', '"b": [NaN, '),
         ('"data": "', '"data": "?'),
+        ("0.0625", "-0.0625"),
     ],
 )
 def test_a_damaged_table_is_refused_by_name(tmp_path: Path, old: str, new: str) -> None:

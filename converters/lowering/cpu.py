@@ -11,6 +11,10 @@ allows (0 behind ReLU, -0.2785 behind SiLU, none behind a convolution) and s the
 for a non-negative tensor 127 s / 255 with zero point 0. Where nothing is known about the sign,
 the grid of the table stays as it is, shifted to zero point 128.
 
+Where an engine can round channel by channel (`channel_ranges`), the channels of a tensor that
+only depthwise convolutions read have such a grid each, over the smaller of their own range and
+the tensor's.
+
 Biases are float in the file; engines hold them as int32 in steps of scale * weight scale. The
 floor of the weight scales is therefore applied again here, with the CPU's own scale.
 
@@ -20,7 +24,10 @@ Without VNNI, two products of uint8 and int8 are added up in int16, which ends a
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import numpy.typing as npt
 import onnx
 
 from edge_sdk.converters.graph_index import GraphIndex
@@ -57,6 +64,7 @@ class CpuForm:
     table : its quantization table.
     seven_bit_weights : for CPUs without VNNI.
     integer_silu : run SiLU on integers (see `silu`).
+    channel_ranges : give each channel a range of its own where the table has one.
 
     Raises
     ------
@@ -71,13 +79,20 @@ class CpuForm:
         *,
         seven_bit_weights: bool = False,
         integer_silu: bool = False,
+        channel_ranges: bool = False,
     ) -> None:
         points = quantization_points(model)
+        entries = completed(table, points)
         limit = _SEVEN_BITS if seven_bit_weights else STEPS
         self._index = GraphIndex(model.graph)
         self._integer_silu = integer_silu
         self._biases = table.biases
-        self.activations = _activation_grids(completed(table, points), points.lower_bounds)
+        self.activations = _activation_grids(entries, points.lower_bounds)
+        for name in points.channels if channel_ranges else ():
+            if name in table.channels:
+                self.activations[name] = channel_grid(
+                    entries[name], table.channels[name], points.lower_bounds[name]
+                )
         self.weights = weight_grids(self._index, table, self.activations, limit)
 
     def quantization(self, layers: frozenset[str]) -> Quantization:
@@ -97,6 +112,18 @@ def cpu_grid(entry: ActivationScale, lower_bound: float) -> Grid:
     low = min(lower_bound, 0.0)
     scale = (entry.limit - low) / _LEVELS
     return Grid(scale, round(-low / scale), np.uint8)
+
+
+def channel_grid(
+    entry: ActivationScale, steps: npt.NDArray[np.float32], lower_bound: float
+) -> Grid:
+    """Return the CPU's grid with a range for each channel, none beyond the entry's."""
+    grids = [
+        cpu_grid(replace(entry, scale=min(entry.scale, step)), lower_bound)
+        for step in steps.tolist()
+    ]
+    widest = max(grids, key=lambda grid: grid.scale)
+    return replace(widest, channels=tuple((grid.scale, grid.zero_point) for grid in grids))
 
 
 def _activation_grids(
@@ -165,7 +192,7 @@ def weight_grids(
         scales = entry.scales * np.float32(STEPS / limit)
         if len(node.input) > 2 and node.input[2]:
             bias = np.abs(index.value(node.input[2])).reshape(-1, len(scales)).max(axis=0)
-            floor = bias / (activations[node.input[0]].scale * BIAS_STEPS)
+            floor = bias / (activations[node.input[0]].scales * BIAS_STEPS)
             scales = np.maximum(scales, floor.astype(np.float32))
         learned = table.rounded.get(node.input[1])
         if not np.array_equal(scales, entry.scales):

@@ -1,21 +1,25 @@
-"""OpenVINO: the CPU's form as it is; transposed convolutions run in INT8 there."""
+"""OpenVINO: the CPU's form, with a range for each channel that a depthwise convolution reads.
+
+Transposed convolutions run in INT8 there.
+"""
 
 from __future__ import annotations
 
 import onnx
 
-from edge_sdk.converters.lowering.cpu import GRID, CpuForm
+from edge_sdk.converters.lowering.cpu import CpuForm
 from edge_sdk.converters.lowering.qdq import insert
 from edge_sdk.quantization_table import QuantizationTable
 
-__all__ = ["GRID", "form", "lower"]
+GRID = "uint8 over the table's range, channel by channel before depthwise convolutions"
+"""How bundles report the grid of their activations."""
 
 
 def form(
     model: onnx.ModelProto, table: QuantizationTable, *, seven_bit_weights: bool = False
 ) -> CpuForm:
     """Return the grids and places of OpenVINO's integers; see `CpuForm`."""
-    return CpuForm(model, table, seven_bit_weights=seven_bit_weights)
+    return CpuForm(model, table, seven_bit_weights=seven_bit_weights, channel_ranges=True)
 
 
 def lower(

@@ -14,7 +14,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from edge_sdk.converters.graph_index import GraphIndex, drop_unread
-from edge_sdk.converters.lowering.quantization import Quantization
+from edge_sdk.converters.lowering.quantization import Grid, Quantization
 from edge_sdk.converters.quantization_points import is_weighted_layer, rescaling
 
 
@@ -70,26 +70,25 @@ class _Insertion:
             return
         if source[0] == name:
             grid = self.quantization.activations[name]
-            scale = self._constant(f"{name}.scale", np.array(grid.scale, np.float32))
-            zero = self._constant(f"{name}.zero_point", np.array(grid.zero_point, grid.dtype))
-            self.nodes.append(
-                helper.make_node(
-                    "QuantizeLinear", [name, scale, zero], [f"{name}.q"], f"{name}.quantize"
-                )
-            )
+            scale = self._constant(f"{name}.scale", grid.scales.astype(np.float32))
+            zero = self._constant(f"{name}.zero_point", grid.zero_points)
+            self._node("QuantizeLinear", [name, scale, zero], f"{name}.q", f"{name}.quantize", grid)
         self._dequantize(*source, name)
 
     def _dequantize(self, quantized: str, factor: float, name: str) -> None:
         """Make `name` from the integers of `quantized` times a factor."""
         grid = self.quantization.activations[quantized]
-        scale = self._constant(
-            f"{name}.dequantize.scale", np.array(grid.scale * factor, np.float32)
-        )
+        scales = np.asarray(grid.scales * factor, np.float32)
+        scale = self._constant(f"{name}.dequantize.scale", scales)
         inputs = [f"{quantized}.q", scale, f"{quantized}.zero_point"]
-        self.nodes.append(
-            helper.make_node("DequantizeLinear", inputs, [f"{name}.dq"], f"{name}.dequantize")
-        )
+        self._node("DequantizeLinear", inputs, f"{name}.dq", f"{name}.dequantize", grid)
         self.dequantized[name] = f"{name}.dq"
+
+    def _node(self, kind: str, inputs: list[str], output: str, name: str, grid: Grid) -> None:
+        node = helper.make_node(kind, inputs, [output], name)
+        if grid.channels:
+            node.attribute.append(helper.make_attribute("axis", 1))
+        self.nodes.append(node)
 
     def _dequantized_weight(self, name: str) -> str:
         grid = self.quantization.weights[name]

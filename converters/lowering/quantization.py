@@ -24,11 +24,33 @@ from edge_sdk.converters.quantization_points import (
 
 @dataclass(frozen=True)
 class Grid:
-    """Integers of one tensor: value = (integer - zero_point) * scale."""
+    """Integers of one tensor: value = (integer - zero_point) * scale.
+
+    Attributes
+    ----------
+    scale, zero_point : of the tensor; of its widest channel where they have their own.
+    dtype : of the integers.
+    channels : scale and zero point of each channel (axis 1) where they have their own.
+    """
 
     scale: float
     zero_point: int
     dtype: type[np.uint8] | type[np.int8]
+    channels: tuple[tuple[float, int], ...] = ()
+
+    @property
+    def scales(self) -> npt.NDArray[np.float64]:
+        """The scale [] of the tensor, or those of its channels [C]."""
+        if not self.channels:
+            return np.array(self.scale)
+        return np.array([scale for scale, _ in self.channels])
+
+    @property
+    def zero_points(self) -> npt.NDArray[np.uint8] | npt.NDArray[np.int8]:
+        """The zero point [] of the tensor, or those of its channels [C]."""
+        if not self.channels:
+            return np.array(self.zero_point, self.dtype)
+        return np.array([zero_point for _, zero_point in self.channels], self.dtype)
 
 
 @dataclass(frozen=True)

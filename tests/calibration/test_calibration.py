@@ -70,6 +70,48 @@ def test_biases_fit_their_integers(model_path: Path, folder: Path, tmp_path: Pat
     assert steps[2] == pytest.approx(2**30)
 
 
+def depthwise(path: Path) -> onnx.ModelProto:
+    """Make the layer "plain" depthwise, and the only one that reads "relu"."""
+    model = onnx.load(path)
+    (plain,) = (n for n in model.graph.node if n.name == "plain")
+    plain.attribute.append(onnx.helper.make_attribute("group", 4))
+    (weight,) = (t for t in model.graph.initializer if t.name == "plain.weight")
+    value = numpy_helper.to_array(weight)[:, :1]
+    weight.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(value), weight.name))
+    (joined,) = (n for n in model.graph.node if n.op_type == "Concat")
+    joined.input[0] = "plain"
+    onnx.save(model, path)
+    return model
+
+
+def test_channels_that_stay_apart_have_steps_of_their_own(
+    model_path: Path, folder: Path, tmp_path: Path
+) -> None:
+    model = depthwise(model_path)
+    calibration = calibrate(model_path, folder, tmp_path / "model.calib", limit=4)
+    again = Calibration.load(tmp_path / "model.calib")
+    (steps,) = calibration.quantization_table(model).channels.values()
+    np.testing.assert_array_equal(again.quantization_table(model).channels["relu"], steps)
+    peaks = calibration.histograms["relu"].peaks
+    assert peaks.max() == np.float32(calibration.histograms["relu"].largest)
+    np.testing.assert_allclose(steps * STEPS, np.maximum(peaks, peaks.max() / 1024), rtol=1e-6)
+
+
+def test_a_calibration_without_channels_is_made_again(
+    model_path: Path, folder: Path, tmp_path: Path
+) -> None:
+    """As versions wrote it that did not keep them."""
+    model = depthwise(model_path)
+    path = tmp_path / "model.calib"
+    calibrate(model_path, folder, path, limit=4)
+    altered(path, "no peaks")
+    with pytest.raises(EdgeError, match="another version of Edge SDK"):
+        Calibration.load(path).quantization_table(model)
+    again = calibrate(model_path, folder, path, limit=4)
+    assert again.reused == 0
+    assert Calibration.load(path).quantization_table(model).channels
+
+
 def test_another_model_is_refused(calibration: Calibration, network: onnx.ModelProto) -> None:
     network.graph.node[1].op_type = "Abs"
     with pytest.raises(EdgeError, match="another model"):
@@ -115,6 +157,9 @@ def altered(path: Path, change: str) -> None:
         header["tensors"][0]["maximum"] = float("nan")
     elif change == "other width":
         header["tensors"][0]["exponent"] += 1
+    elif change == "no peaks":
+        for tensor in header["tensors"]:
+            del tensor["peaks"]
     elif change == "objects":
         counts = np.array([{"a": 1}], dtype=object)
     with open(path, "wb") as file:

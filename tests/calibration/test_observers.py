@@ -55,6 +55,17 @@ def test_counts_are_those_of_numpy(signed: bool) -> None:
     assert limit / 2 <= histogram.largest < limit
 
 
+def test_the_largest_magnitude_of_every_channel_is_kept() -> None:
+    histogram = Histogram(True, peaks=np.zeros(2, np.float32))
+    for values in ([[1.0, -3.0], [0.0, 0.5]], [[2.0, 0.0], [-0.25, 0.0]]):
+        histogram.add(np.array(values, np.float32).reshape(1, 2, 2, 1))
+    assert histogram.peaks.tolist() == [3.0, 0.5]
+    histogram.check()
+    histogram.peaks[0] = 2.0
+    with pytest.raises(ValueError, match="cannot be"):
+        histogram.check()
+
+
 def test_memory_does_not_grow_with_the_values() -> None:
     histogram = histogram_of(True, batches(1, 50))
     assert histogram.counts.shape == (2 * BINS,)

@@ -155,6 +155,23 @@ def test_seven_bit_weights_replaced_biases_and_learned_rounding(x: np.ndarray) -
 
 
 @pytest.mark.parametrize("target", TARGETS)
+def test_channels_with_ranges_of_their_own(target: str, x: np.ndarray) -> None:
+    model = silu_model()
+    (scaled,) = (n for n in model.graph.node if n.output[0] == "scaled")
+    scaled.input[0] = "point.y"  # only the depthwise convolution reads the stem
+    table = table_of(model, {**limits(model, x), "x": 1.0})
+    table.channels["stem.y"] = np.geomspace(1e-4, 1e-1, 8).astype(np.float32)
+    for layers in (layers_of(model), frozenset({"depth"}), frozenset({"stem", "head"})):
+        check_every_step(model, table, target, x, layers)
+    network = SwitchableNetwork(model, table, target).requires_grad_(True)
+    (y,) = network(torch.from_numpy(x), layers_of(model))
+    y.square().sum().backward()  # type: ignore[no-untyped-call]
+    gradient = network.values[key_of("stem.w")].grad
+    assert gradient is not None
+    assert gradient.abs().max() > 0
+
+
+@pytest.mark.parametrize("target", TARGETS)
 def test_a_yolo_nas(target: str, tiny: Callable[..., YoloNAS]) -> None:
     model = export(reparameterize(tiny()), input_size=(64, 64))
     x = np.random.default_rng(0).uniform(0, 1, (1, 3, 64, 64)).astype(np.float32)
