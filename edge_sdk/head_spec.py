@@ -35,6 +35,11 @@ ROLES: dict[str, tuple[str, ...]] = {
     "decoded": ("boxes", "scores"),
 }
 
+CANDIDATE_OUTPUTS = ("candidate_boxes", "candidate_scores", "candidate_labels")
+"""Outputs of graphs for GPUs in place of the raw ones, where only the best candidates leave the
+network: float32 [B, K, 4], x1, y1, x2, y2 in pixels of the network's input; float32 [B, K],
+probabilities, falling; int32 [B, K]."""
+
 
 @dataclass(frozen=True)
 class Preprocessing:

@@ -32,11 +32,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edge_sdk.converters.graph_index import drop_unread
 from edge_sdk.errors import EdgeError
-from edge_sdk.head_spec import HeadSpec
+from edge_sdk.head_spec import CANDIDATE_OUTPUTS, HeadSpec
 
-OUTPUTS = ("candidate_boxes", "candidate_scores", "candidate_labels")
-"""float32 [B, K, 4], x1, y1, x2, y2 in pixels of the network's input; float32 [B, K], falling;
-int32 [B, K]."""
 MOST = 3840
 """TensorRT's TopK takes no larger K."""
 
@@ -44,7 +41,7 @@ Floats = npt.NDArray[np.float32]
 
 
 def best_candidates(model: onnx.ModelProto, spec: HeadSpec, count: int) -> onnx.ModelProto:
-    """Return a copy whose outputs are the best candidates, `OUTPUTS`.
+    """Return a copy whose outputs are the best candidates, `CANDIDATE_OUTPUTS`.
 
     Parameters
     ----------
@@ -90,9 +87,11 @@ class _Tail:
         kinds = (TensorProto.FLOAT, TensorProto.FLOAT, TensorProto.INT32)
         batch = self.graph.output[0].type.tensor_type.shape.dim[0]
         del self.graph.output[:]
-        for source, name, kind in zip((boxes, values, labels), OUTPUTS, kinds, strict=True):
+        for source, name, kind in zip(
+            (boxes, values, labels), CANDIDATE_OUTPUTS, kinds, strict=True
+        ):
             self.graph.node.append(helper.make_node("Identity", [source], [name], name))
-            shape = [None, self.count, 4] if name == OUTPUTS[0] else [None, self.count]
+            shape = [None, self.count, 4] if name == CANDIDATE_OUTPUTS[0] else [None, self.count]
             value = helper.make_tensor_value_info(name, kind, shape)
             value.type.tensor_type.shape.dim[0].CopyFrom(batch)
             self.graph.output.append(value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -11,6 +13,8 @@ from edge_sdk.runtime.cuda.driver import call, driver
 
 class Context:
     """A CUDA context, which any thread makes current for as long as it needs it.
+
+    The primary one is let go when nobody refers to this object any more.
 
     Where the thread that opens it has a current context of the device (an application with
     pycuda, torch or CUDA of its own), that one is used: memory and streams of the application can
@@ -28,12 +32,13 @@ class Context:
     def __init__(self, handle: Any, number: Any, device: int, borrowed: bool) -> None:
         self._handle = handle
         self._number = number
-        self._open = True
         self.device = device
         self.borrowed = borrowed
         major, minor = (self._attribute(f"COMPUTE_CAPABILITY_{end}") for end in ("MAJOR", "MINOR"))
         self.capability = f"sm{major}{minor}"
         self.integrated = bool(self._attribute("INTEGRATED"))
+        if not borrowed:
+            weakref.finalize(self, _release, number)
 
     @classmethod
     def open(cls, device: int = 0) -> Context:
@@ -83,8 +88,7 @@ class Context:
     ) -> None:
         call("cuCtxPopCurrent")
 
-    def close(self) -> None:
-        """Let go of the context; a borrowed one stays as it was."""
-        if self._open and not self.borrowed:
-            call("cuDevicePrimaryCtxRelease", self._number)
-        self._open = False
+
+def _release(number: Any) -> None:
+    with suppress(EdgeError):  # a GPU that is lost has no context left
+        call("cuDevicePrimaryCtxRelease", number)

@@ -80,10 +80,10 @@ def driver() -> ModuleType:
         bindings = importlib.import_module("cuda.bindings.driver")
     except ImportError as error:
         raise MissingExtra("cuda-bindings", "tensorrt", "Running on an NVIDIA GPU") from error
-    for status, *values in (bindings.cuInit(0), bindings.cuDriverGetVersion()):
-        if int(status) != 0:
-            raise _error(bindings, "cuInit", status)
-    version = values[0]
+    (status,) = bindings.cuInit(0)
+    if int(status) != 0:
+        raise _error(bindings, "cuInit", status)
+    version = bindings.cuDriverGetVersion()[1]
     if version < OLDEST:
         raise EdgeError(
             f"The NVIDIA driver here is for CUDA {_words(version)}, and {_words(OLDEST)} is the "

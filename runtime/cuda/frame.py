@@ -35,6 +35,10 @@ class DeviceFrame:
     pixels : "bgr" and "rgb", 3 bytes each; "yuyv", 2 bytes; "nv12", a plane of luma, and behind
         its `height` rows one of half as many rows of colour.
     owner : what keeps the memory.
+    colours : how "nv12" and "yuyv" stand for colours.
+    full_range : whether their luma is 0..255, not 16..235.
+    chroma, chroma_pitch : address of the plane of colour and the bytes from one of its rows to
+        the next, for "nv12" whose planes lie apart; None if it follows the luma.
     """
 
     address: int
@@ -43,6 +47,10 @@ class DeviceFrame:
     pitch: int
     pixels: Pixels
     owner: Any = field(default=None, repr=False, compare=False)
+    colours: Literal["bt601", "bt709"] = "bt601"
+    full_range: bool = False
+    chroma: int | None = None
+    chroma_pitch: int = 0
 
     @classmethod
     def of(cls, array: Any, stream: Stream, pixels: Literal["bgr", "rgb"] = "bgr") -> DeviceFrame:
@@ -165,9 +173,9 @@ def _picture(view: _View, pixels: Pixels) -> DeviceFrame:
     inner = (channels, 1)[: len(shape) - 1]
     if view.strides[1:] != inner or view.strides[0] < shape[1] * channels:
         raise EdgeError(
-            f"The pixels of a row of a frame must lie side by side (strides "
-            f"{[shape[1] * channels, *inner]}, rows may lie further apart), not {list(view.strides)}"
-            ": copy it first."
+            "The pixels of a row of a frame must lie side by side (strides "
+            f"{[shape[1] * channels, *inner]}, rows may lie further apart), not "
+            f"{list(view.strides)}: copy it first."
         )
     height = shape[0] * 2 // 3 if channels == 1 else shape[0]
     kind_of: dict[int, Pixels] = {1: "nv12", 2: "yuyv", 3: pixels}
@@ -179,7 +187,7 @@ def _picture(view: _View, pixels: Pixels) -> DeviceFrame:
 class _DLTensor(ctypes.Structure):
     """DLPack's tensor: device, dtype (code, bits, lanes) and shape, as its header has them."""
 
-    _fields_ = [  # noqa: RUF012 (ctypes wants a plain list)
+    _fields_ = [
         ("data", ctypes.c_void_p),
         ("device_type", ctypes.c_int32),
         ("device_id", ctypes.c_int32),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from edge_sdk.runtime.cuda.driver import CudaError, call, driver
 
@@ -103,7 +104,5 @@ class Graph:
 
 def _abandon(stream: Stream) -> None:
     """End a capture that failed."""
-    try:
+    with suppress(CudaError):  # it may have ended by its own failure
         call("cuGraphDestroy", call("cuStreamEndCapture", stream.handle))
-    except CudaError:
-        pass  # it had ended by its own failure

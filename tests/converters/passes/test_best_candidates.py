@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from edge_sdk.converters.passes.best_candidates import OUTPUTS, best_candidates
+from edge_sdk.converters.passes.best_candidates import best_candidates
 from edge_sdk.converters.reference import run_float32
 from edge_sdk.errors import EdgeError
 from edge_sdk.head_spec import ROLES, HeadSpec, Layout
@@ -74,12 +74,12 @@ def test_the_best_pairs_leave_decoded(layout: Layout, count: int) -> None:
     model = best_candidates(model_of(raw), spec, count)
     onnx.checker.check_model(model, full_check=True)
     found = run_float32(model, {f"{name}.in": value for name, value in raw.items()})
-    assert list(found) == list(OUTPUTS)
+    assert list(found) == list(CANDIDATE_OUTPUTS)
     decoder = Postprocessor(
         spec, score=0.0, iou=1.0, max_candidates=count, max_detections=count, multi_label=True
     )
     for image in range(2):
-        boxes, scores, labels = (found[name][image] for name in OUTPUTS)
+        boxes, scores, labels = (found[name][image] for name in CANDIDATE_OUTPUTS)
         expected = decoder(
             [raw[name][image] for name in spec.output_names], Placement(1.0, 0, 0), SIZE
         )
