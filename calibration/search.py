@@ -31,6 +31,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sdk.calibration.latency import LatencyTable
+from edge_sdk.calibration.muted import muted
 from edge_sdk.errors import EdgeError
 
 Int8 = frozenset[str]
@@ -209,13 +210,14 @@ def _solve(
         constraints.append(LinearConstraint(time[None], -np.inf, max_ms / base - 1 + 1e-9))
     goal = time + _TIE * loss if max_ms == math.inf else loss + _TIE * time
     free = np.array([name not in problem.kept for name in names] + [True] * len(changes))
-    result = milp(
-        goal,
-        integrality=np.arange(len(goal)) < len(names),
-        bounds=Bounds(0.0, free.astype(float)),
-        constraints=constraints,
-        options={"mip_rel_gap": 1e-4, "time_limit": 10},
-    )
+    with muted():
+        result = milp(
+            goal,
+            integrality=np.arange(len(goal)) < len(names),
+            bounds=Bounds(0.0, free.astype(float)),
+            constraints=constraints,
+            options={"mip_rel_gap": 1e-4, "time_limit": 10},
+        )
     if result.x is None:
         raise EdgeError(f"The search for a plan failed: {result.message}")
     return frozenset(name for name, value in zip(names, result.x, strict=False) if value > 0.5)

@@ -141,3 +141,9 @@ def test_a_model_that_loses_nothing_runs_in_int8() -> None:
     free = Problem(dict.fromkeys(one.losses, Loss(0.0, 0.0)), one.latency)
     assert free.fastest(0.0) == free.fastest()
     assert free.corrected({frozenset(one.losses): Loss(0.0, 0.0)}).losses == free.losses
+
+
+def test_the_solver_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    """On this problem HiGHS, left alone, prints lines of its debugging."""
+    problem(4, groups=12).front(8)
+    assert capfd.readouterr() == ("", "")
