@@ -13,7 +13,8 @@ from edge_sdk.errors import EdgeError
 from edge_sdk.head_spec import Preprocessing
 from edge_sdk.runtime.kernels import Letterboxer
 
-_ELEMENTS = {"float32": 0, "float16": 1, "int8": 2, "uint8": 3}
+ELEMENTS = {"float32": 0, "float16": 1, "int8": 2, "uint8": 3}
+"""What the kernels call the types of the network's input."""
 _LARGEST_SIDE = 65535
 
 
@@ -37,6 +38,38 @@ class Placement:
         return (boxes - corner) / np.float32(self.scale)
 
 
+def fit(
+    preprocessing: Preprocessing, input_size: tuple[int, int], frame_size: tuple[int, int]
+) -> tuple[Placement, int, int]:
+    """Return where a frame lies in the network's input, and its picture's rows and columns there.
+
+    Parameters
+    ----------
+    preprocessing : how the network wants its input.
+    input_size : (height, width) of the input in pixels.
+    frame_size : (height, width) of the frame in pixels.
+
+    Raises
+    ------
+    EdgeError
+        If the frame has a side of no or more than 65535 pixels.
+    """
+    height, width = frame_size
+    if not (0 < height <= _LARGEST_SIDE and 0 < width <= _LARGEST_SIDE):
+        raise EdgeError(
+            f"A frame of {width} x {height} pixels cannot be used: its sides must be "
+            f"1..{_LARGEST_SIDE} pixels."
+        )
+    full_height, full_width = input_size
+    margin = preprocessing.margin
+    scale = min((full_height - margin) / height, (full_width - margin) / width)
+    rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
+    if preprocessing.placement == "top_left":
+        return Placement(scale, 0, 0), rows, columns
+    left, top = (full_width - columns) // 2, (full_height - rows) // 2
+    return Placement(scale, left, top), rows, columns
+
+
 class Letterbox:
     """Scales frames into the network's input, keeping their proportions.
 
@@ -57,14 +90,14 @@ class Letterbox:
     """
 
     def __init__(self, preprocessing: Preprocessing, input_size: tuple[int, int]) -> None:
-        _check(preprocessing, input_size)
+        check(preprocessing, input_size)
         self.preprocessing = preprocessing
         self.input_size = input_size
         self._local = threading.local()
 
     def placement(self, frame_size: tuple[int, int]) -> Placement:
         """Return where a frame of (height, width) lies in the input."""
-        return self._place(*frame_size)[0]
+        return fit(self.preprocessing, self.input_size, frame_size)[0]
 
     def __call__(self, frame: npt.NDArray[np.uint8], out: npt.NDArray[Any]) -> Placement:
         """Letterbox one frame.
@@ -90,7 +123,7 @@ class Letterbox:
                 f"A frame must be a non-empty uint8 array [height, width, 3] in BGR, not "
                 f"{frame.dtype} {list(frame.shape)}."
             )
-        element = _ELEMENTS.get(out.dtype.name)
+        element = ELEMENTS.get(out.dtype.name)
         if element is None or out.shape != (3, *self.input_size):
             raise EdgeError(
                 f"The network's input must be float32, float16, int8 or uint8 "
@@ -101,7 +134,7 @@ class Letterbox:
         if frame.strides[1:] != (3, 1):
             frame = np.ascontiguousarray(frame)
         height, width = frame.shape[:2]
-        placement, rows, columns = self._place(height, width)
+        placement, rows, columns = fit(self.preprocessing, self.input_size, (height, width))
         kernel = self._kernel()
         if not kernel.fits(height, width):
             kernel.fit(height, width, placement.top, placement.left, rows, columns)
@@ -120,24 +153,9 @@ class Letterbox:
             self._local.kernel = Letterboxer(*self.input_size)
             return self._local.kernel
 
-    def _place(self, height: int, width: int) -> tuple[Placement, int, int]:
-        """Return the placement of a frame and the size of its picture in rows and columns."""
-        if not (0 < height <= _LARGEST_SIDE and 0 < width <= _LARGEST_SIDE):
-            raise EdgeError(
-                f"A frame of {width} x {height} pixels cannot be used: its sides must be "
-                f"1..{_LARGEST_SIDE} pixels."
-            )
-        full_height, full_width = self.input_size
-        margin = self.preprocessing.margin
-        scale = min((full_height - margin) / height, (full_width - margin) / width)
-        rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
-        if self.preprocessing.placement == "top_left":
-            return Placement(scale, 0, 0), rows, columns
-        left, top = (full_width - columns) // 2, (full_height - rows) // 2
-        return Placement(scale, left, top), rows, columns
 
-
-def _check(preprocessing: Preprocessing, input_size: tuple[int, int]) -> None:
+def check(preprocessing: Preprocessing, input_size: tuple[int, int]) -> None:
+    """Raise EdgeError if the preprocessing cannot be met for an input of (height, width)."""
     height, width = input_size
     if not (0 < height <= _LARGEST_SIDE and 0 < width <= _LARGEST_SIDE):
         raise EdgeError(

@@ -16,7 +16,8 @@ from edge_sdk.head_spec import HeadSpec
 from edge_sdk.runtime.kernels import BINS, LEVELS, Postprocess
 from edge_sdk.runtime.letterbox import Placement
 
-_LAYOUTS = {"dfl": 0, "grid": 1, "boxes": 2, "decoded": 3}
+LAYOUTS = {"dfl": 0, "grid": 1, "boxes": 2, "decoded": 3}
+"""What the kernels call the layouts of heads."""
 
 
 class Postprocessor:
@@ -63,16 +64,16 @@ class Postprocessor:
             if not 1 <= count <= 1_000_000:
                 raise EdgeError(f"{name} must be 1..1000000, not {count}.")
         self.spec = spec
-        self._shapes = _output_shapes(spec)
+        self._shapes = output_shapes(spec)
         self._max_detections = max_detections
         pairs = spec.num_anchors * spec.num_classes
         self._settings = (
-            _LAYOUTS[spec.layout],
+            LAYOUTS[spec.layout],
             spec.num_anchors,
             spec.num_classes,
             spec.reg_max + 1,
-            _levels(spec),
-            _logit(score) if spec.layout == "dfl" else score,
+            levels_of(spec),
+            logit(score) if spec.layout == "dfl" else score,
             iou,
             class_agnostic,
             multi_label,
@@ -143,21 +144,28 @@ class Postprocessor:
         return tuple(np.ascontiguousarray(output, np.float32) for output in outputs)
 
 
-def _logit(probability: float) -> float:
+def logit(probability: float) -> float:
+    """Return the logit of a probability, infinite at 0 and 1."""
     if probability in (0.0, 1.0):
         return math.inf if probability else -math.inf
     return math.log(probability / (1.0 - probability))
 
 
-def _levels(spec: HeadSpec) -> tuple[tuple[int, int, int], ...]:
+def levels_of(spec: HeadSpec) -> tuple[tuple[int, int, int], ...]:
     """Return (height, width, stride) of each map, finest first."""
     height, width = spec.input_size
     return tuple((height // stride, width // stride, stride) for stride in spec.strides)
 
 
-def _output_shapes(spec: HeadSpec) -> list[tuple[int, ...]]:
-    """Return the shape of each output, without the batch axis, in the order of their names."""
-    if not 1 <= len(spec.strides) <= LEVELS or not all(min(level) > 0 for level in _levels(spec)):
+def output_shapes(spec: HeadSpec) -> list[tuple[int, ...]]:
+    """Return the shape of each output, without the batch axis, in the order of their names.
+
+    Raises
+    ------
+    EdgeError
+        If the head is not one that can be decoded.
+    """
+    if not 1 <= len(spec.strides) <= LEVELS or not all(min(level) > 0 for level in levels_of(spec)):
         raise EdgeError(
             f"The head specification's strides {list(spec.strides)} do not fit its input size "
             f"{list(spec.input_size)}: there must be 1..{LEVELS}, none beyond the input's sides."
@@ -173,5 +181,5 @@ def _output_shapes(spec: HeadSpec) -> list[tuple[int, ...]]:
         return [(4 + classes, anchors)]
     if spec.layout == "decoded":
         return [(anchors, 4), (anchors, classes)]
-    maps = [level[:2] for level in _levels(spec)]
+    maps = [level[:2] for level in levels_of(spec)]
     return [(channels, *size) for channels in (classes, 4 * (spec.reg_max + 1)) for size in maps]
