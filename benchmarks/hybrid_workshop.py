@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -19,9 +19,11 @@ from hybrid_subjects import Subject
 import edge_sdk
 from edge_sdk.budget import Budget
 from edge_sdk.bundle import Bundle
+from edge_sdk.calibration import Calibration
 from edge_sdk.calibration.pictures import pictures
 from edge_sdk.cli.console import progress_bar
 from edge_sdk.converters.model_file import head_spec_of, load_model
+from edge_sdk.converters.quantization_points import quantization_points
 from edge_sdk.datasets import open_dataset
 from edge_sdk.evaluation.class_match import match_classes
 from edge_sdk.head_spec import HeadSpec
@@ -34,6 +36,10 @@ BUDGETS = {
     **{f"shift {limit:g}": {"max_shift": limit} for limit in (0.002, 0.005, 0.01, 0.02, 0.05)},
     **{f"drop {limit:g}": {"max_drop": limit} for limit in (0.1, 0.3)},
 }
+PLAIN = ("mse", "entropy")
+"""Methods that all INT8 is also made with without ranges for single channels."""
+MADE_AS = 2
+"""Raised when the tree makes other candidates of ours than before: those of peers stay."""
 SCRIPTS = Path(__file__).parent / "hybrid"
 
 
@@ -128,15 +134,14 @@ class Workshop:
             beside.rename(folder)
         return str(folder)
 
-    @property
+    @cached_property
     def calibration(self) -> Path:
         """Histograms for our own candidates."""
         path = self.folder / "model.calib"
-        if not path.is_file():
-            with progress_bar() as progress:
-                edge_sdk.calibrate(
-                    self.model, self.images, path, limit=self.subject.limit, progress=progress
-                )
+        with progress_bar() as progress:
+            edge_sdk.calibrate(
+                self.model, self.images, path, limit=self.subject.limit, progress=progress
+            )
         return path
 
     @property
@@ -183,11 +188,15 @@ class Workshop:
         """Make what is missing; return everything that could be made, ours first."""
         made = [Candidate(FLOAT, "", self.model)]
         for method in METHODS:
-            made.append(self._bundle(ALL_INT8, method, method=method))
+            made.append(self.bundle(ALL_INT8, method, method=method))
+        if self.target == "openvino" and quantization_points(load_model(self.model)).channels:
+            for method in PLAIN:
+                name = f"{method}, a range a tensor"
+                made.append(self.bundle(ALL_INT8, name, method=method, plain=True))
         for name, patterns in self.subject.hand_made.items():
-            made.append(self._bundle(HAND_MADE, name, patterns))
+            made.append(self.bundle(HAND_MADE, name, patterns))
         for name, limits in BUDGETS.items():
-            made.append(self._bundle(HYBRID, name, limits=limits))
+            made.append(self.bundle(HYBRID, name, limits=limits))
         for what, peer in PEERS.items():
             if peer.environment not in self.pythons:
                 print(f"Without {what}: give its interpreter with --{peer.environment}.")
@@ -195,7 +204,7 @@ class Workshop:
                 made += [self._peer(what, peer, preset) for preset in peer.presets]
         return [candidate for candidate in made if candidate is not None]
 
-    def _bundle(
+    def bundle(
         self,
         what: str,
         preset: str,
@@ -203,8 +212,12 @@ class Workshop:
         *,
         method: str = "mse",
         limits: dict[str, float] | None = None,
+        plain: bool = False,
     ) -> Candidate:
-        """Make a bundle of ours; searches share what they measure."""
+        """Make a bundle of ours; searches share what they measure.
+
+        If `plain`, no tensor has ranges for its channels.
+        """
 
         def make(folder: Path) -> None:
             plan = folder / "plan.yaml"
@@ -217,21 +230,29 @@ class Workshop:
                 else:
                     labels, split = self.subject.labels
                     budget = Budget(**limits, labels=labels, split=split)
-                    plan = self.folder / f"{self.target}.search" / "plan.yaml"
+                    plan = self.folder / f"{self.target}.search{MADE_AS}" / "plan.yaml"
                     plan.parent.mkdir(exist_ok=True)
                     edge_sdk.plan(
                         self.model, self.calibration, self.target, plan, budget=budget,
                         images=self.images, threads=1, progress=progress,
                     )  # fmt: skip
+                table = self._plain_table(folder, method) if plain else None
                 edge_sdk.build(
-                    self.model, self.calibration, plan, self.target, folder / "bundle.edge",
-                    keep_int8=True, progress=progress,
+                    self.model, None if plain else self.calibration, plan, self.target,
+                    folder / "bundle.edge", table=table, keep_int8=True, progress=progress,
                 )  # fmt: skip
 
-        folder = self._once(what, preset, make)
+        folder = self._once(what, f"{preset} {MADE_AS}", make)
         assert folder is not None
         with Bundle.open(folder / "bundle.edge") as bundle:
             return Candidate(what, preset, bundle.engine_file(self.target))
+
+    def _plain_table(self, folder: Path, method: str) -> Path:
+        table = Calibration.load(self.calibration).quantization_table(
+            load_model(self.model), method
+        )
+        replace(table, channels={}).save(folder / "table.json")
+        return folder / "table.json"
 
     def _peer(self, what: str, peer: Peer, preset: str) -> Candidate | None:
         def make(folder: Path) -> None:
