@@ -37,6 +37,8 @@ def bundle_report(
     trial: EngineTrial,
     search: HybridPlan | None = None,
     show: Path | str | None = None,
+    *,
+    channels: int = 0,
 ) -> str:
     """Return the page as HTML.
 
@@ -46,6 +48,7 @@ def bundle_report(
     trial : with the engines, still there.
     search : that the plan came from, if it came from one.
     show : images to draw boxes on; None takes frames of the test camera.
+    channels : how many tensors are read with a range for each channel.
     """
     height, width = spec.input_size
     report = Report(
@@ -59,6 +62,7 @@ def bundle_report(
         [
             ("INT8 layers", f"{len(plan.int8_layers)} of {layers}"),
             ("INT8 share of the MACs", f"{100 * plan.share():.1f} %"),
+            ("Tensors with a range for each channel", str(channels)),
             ("INT8 is faster by", speedup),
             ("Model key", plan.model_key[:12]),
         ],

@@ -151,7 +151,7 @@ def build(
     """
     from edge_sdk.bundle_report import bundle_report
     from edge_sdk.bundle_selftest import selftest_files
-    from edge_sdk.converters.lowering import grid
+    from edge_sdk.converters.lowering import channel_ranges, grid
     from edge_sdk.converters.lowering.instruction_set import needs_seven_bit_weights
 
     activations = grid(target)
@@ -170,7 +170,12 @@ def build(
         engine: dict[str, Any] = {"precision": "float"}
         if shipped.int8_layers:
             bits = 7 if seven_bit_weights else 8
-            engine = {"precision": "int8", "activations": activations, "weight_bits": bits}
+            engine = {
+                "precision": "int8",
+                "activations": activations,
+                "channel_ranges": channel_ranges(target, inputs.graph, scales, shipped.int8_layers),
+                "weight_bits": bits,
+            }
         engine["file"] = trial.name(trial.engines[engine["precision"]])
         manifest = {
             "head_spec": inputs.spec.to_dict(),
@@ -187,7 +192,14 @@ def build(
             "quant.json": scales.to_json(),
             "plan.yaml": shipped.to_yaml(),
             "report.html": bundle_report(
-                inputs.spec, inputs.calibration, scales, shipped, trial, search, show
+                inputs.spec,
+                inputs.calibration,
+                scales,
+                shipped,
+                trial,
+                search,
+                show,
+                channels=engine.get("channel_ranges", 0),
             ),
             **inputs.proof(),
             **trial.files(engine["precision"]),

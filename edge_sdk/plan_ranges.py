@@ -60,7 +60,8 @@ def chosen_ranges(
     from edge_sdk.calibration.range_choice import DEFAULT, choose_ranges
     from edge_sdk.converters.lowering.instruction_set import needs_seven_bit_weights
 
-    digest = hashlib.sha256(f"{calibration.key} {target}".encode())
+    plain = calibration.quantization_table(graph, DEFAULT)
+    digest = hashlib.sha256(f"{plain.key} {target}".encode())
     for image in images:
         digest.update(image.tobytes())
     key = digest.hexdigest()

@@ -8,9 +8,14 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge_sdk.converters.target import Target
+
+if TYPE_CHECKING:
+    import onnx
+
+    from edge_sdk.quantization_table import QuantizationTable
 
 
 def lowering(target: str) -> Callable[..., Any]:
@@ -43,6 +48,20 @@ def grid(target: str) -> str:
     """Return how bundles report the grid of a target's activations."""
     text: str = _module(target).GRID
     return text
+
+
+def channel_ranges(
+    target: str, model: onnx.ModelProto, table: QuantizationTable, layers: frozenset[str]
+) -> int:
+    """Return how many tensors INT8 layers read with a range for each channel on a target."""
+    from edge_sdk.converters.graph_index import GraphIndex
+
+    quantization = form(target)(model, table).quantization(layers)
+    index = GraphIndex(model.graph)
+    return sum(
+        bool(made.channels) and quantization.is_quantized(name, index)
+        for name, made in quantization.activations.items()
+    )
 
 
 def simulation(target: str) -> tuple[Callable[..., Any], str]:
