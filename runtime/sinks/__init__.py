@@ -33,9 +33,10 @@ def open_sink(uri: str | Path) -> OpenSink:
 
     Parameters
     ----------
-    uri : a video file to write (`.mp4`, `.mkv` or `.avi`, with boxes drawn), a file for JSON
-        lines (`.jsonl`), an `http://` or `https://` URL to post JSON to,
-        `mqtt://HOST:PORT/TOPIC`, `shm://NAME` (see `shared_ring.RingReader`), or "window".
+    uri : a video file to write (`.mp4`, `.mkv` or `.avi`, with boxes drawn; see
+        `video_file.VideoFile`), a file for JSON lines (`.jsonl`), an `http://` or `https://` URL
+        to post JSON to, `mqtt://HOST:PORT/TOPIC`, `shm://NAME` (see `shared_ring.RingReader`),
+        or "window".
 
     Raises
     ------
@@ -47,10 +48,10 @@ def open_sink(uri: str | Path) -> OpenSink:
     scheme, colon, rest = str(uri).partition("://")
     if colon:
         return _open_url(scheme, rest, str(uri))
-    from edge_sdk.runtime.sinks.video_file import CODECS, VideoFile
-
     suffix = Path(uri).suffix.lower()
-    if suffix in CODECS:
+    if suffix in (".mp4", ".mkv", ".avi"):
+        from edge_sdk.runtime.sinks.video_file import VideoFile
+
         return VideoFile(Path(uri))
     if suffix == ".jsonl":
         from edge_sdk.runtime.sinks.json_lines import JsonLines

@@ -1,4 +1,4 @@
-"""Annotated video files, through OpenCV."""
+"""Annotated video files."""
 
 from __future__ import annotations
 
@@ -9,23 +9,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from edge_sdk.errors import EdgeError
 from edge_sdk.files import replacing
 from edge_sdk.opencv import opencv
+from edge_sdk.runtime.sinks.encoder import Encoder, OpenCvEncoder, h264_encoder
 from edge_sdk.runtime.sources import Source
 
 if TYPE_CHECKING:
     from edge_sdk.runtime.result import Result
 
-CODECS = {".mp4": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
-"""Codecs that every build of OpenCV can write."""
-
 
 class VideoFile:
     """One file a source, at the source's rate: `out.mp4`, and for further ones `out-2.mp4`...
 
-    The file appears, whole, when the sink is closed. Frames that the detector missed are
-    filled with the last picture, so that the video keeps the time of the source.
+    An .mp4 or .mkv is H.264 and grows as it is written: whatever happens to the program, it
+    plays up to the last second. Other files (.avi, and all where there is no encoder for H.264)
+    appear, whole, when the sink is closed. Frames that the detector missed are filled with the
+    last picture, so that the video keeps the time of the source.
     """
 
     def __init__(self, path: Path) -> None:
@@ -45,12 +44,15 @@ class VideoFile:
     def _begin(self, source: Source, size: tuple[int, int]) -> _Writer:
         number = len(self._files) + 1
         name = self._path.stem + (f"-{number}" if number > 1 else "") + self._path.suffix
+        path, encoder = self._path.with_name(name), None
+        if path.suffix.lower() != ".avi":
+            encoder = h264_encoder(path, size, source.fps)
         with ExitStack() as begun:
-            path = begun.enter_context(replacing(self._path.with_name(name)))
-            writer = _Writer(path, size, source.fps)
-            begun.callback(writer.close)
+            if encoder is None:
+                encoder = OpenCvEncoder(begun.enter_context(replacing(path)), size, source.fps)
+            begun.callback(encoder.close)
             self._stack.enter_context(begun.pop_all())
-        return writer
+        return _Writer(encoder, size)
 
     def close(self) -> None:
         """Finish the files."""
@@ -60,22 +62,18 @@ class VideoFile:
 class _Writer:
     """One video; pictures of another size are fitted into it."""
 
-    def __init__(self, path: Path, size: tuple[int, int], fps: float) -> None:
+    def __init__(self, encoder: Encoder, size: tuple[int, int]) -> None:
         self._cv2 = opencv("Writing video")
-        self._size = size
+        self._encoder, self._size = encoder, size
         self._last = -1
         self._canvas: npt.NDArray[np.uint8] | None = None
-        code = self._cv2.VideoWriter.fourcc(*CODECS[path.suffix.lower()])
-        self._writer = self._cv2.VideoWriter(str(path), code, fps, size[::-1])
-        if not self._writer.isOpened():
-            raise EdgeError(f"OpenCV cannot write video to {path.name}: try another format.")
 
     def write(self, image: npt.NDArray[np.uint8], index: int) -> None:
         if self._canvas is not None:
             for _ in range(index - self._last - 1):
-                self._writer.write(self._canvas)
+                self._encoder.write(self._canvas)
         self._canvas = image if image.shape[:2] == self._size else self._fitted(image)
-        self._writer.write(self._canvas)
+        self._encoder.write(self._canvas)
         self._last = index
 
     def _fitted(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -86,6 +84,3 @@ class _Writer:
         top, left = ((a - b) // 2 for a, b in zip(self._size, fitted.shape[:2], strict=True))
         canvas[top : top + fitted.shape[0], left : left + fitted.shape[1]] = fitted
         return canvas
-
-    def close(self) -> None:
-        self._writer.release()

@@ -68,6 +68,24 @@ def test_signal_leaves_a_playable_video(
     assert frames_of(video) >= 10
 
 
+def test_video_of_a_killed_program_plays(tiny_bundle: Path, tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    video, lines = tmp_path / "out.mp4", tmp_path / "out.jsonl"
+    program = edge_sdk(
+        "run", tiny_bundle, "--source", f"{STREET}&fps=10", "--sink", video, "--sink", lines,
+        "--threads", 1, "--track",
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not (lines.exists() and lines.read_text().count("\n") > 40):
+        assert time.monotonic() < deadline
+        assert program.poll() is None, program.communicate()[1]
+        time.sleep(0.02)
+    program.kill()
+    program.communicate(timeout=60)
+    assert frames_of(video) >= 20
+    assert "track_id" in lines.read_text()
+
+
 def test_failure_beside_others_that_go_on_is_status_1(tiny_bundle: Path, tmp_path: Path) -> None:
     picture = tmp_path / "broken.png"
     picture.write_bytes(b"no picture")

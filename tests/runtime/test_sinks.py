@@ -10,6 +10,7 @@ import pytest
 from edge_sdk.detections import Detections
 from edge_sdk.errors import EdgeError
 from edge_sdk.runtime import Frame, Result, StageTimes, open_sink
+from edge_sdk.runtime.sinks import encoder
 from edge_sdk.runtime.sources.pictures import PictureSource
 
 cv2 = pytest.importorskip("cv2")
@@ -25,7 +26,7 @@ def source(name: str = "clip", fps: float = 10.0) -> PictureSource:
 
 
 def result(camera: PictureSource, index: int, size: tuple[int, int] = (48, 64)) -> Result:
-    image = np.full((*size, 3), 10 * index, np.uint8)
+    image = np.full((*size, 3), 10 * index % 250, np.uint8)
     frame = Frame(image, index, index / camera.fps, camera)
     return Result(frame, FOUND, StageTimes(0.001, 0.002, 0.003), 0.0071, 0.001, 1.7e9, 3)
 
@@ -39,16 +40,54 @@ def read(path: Path) -> tuple[float, list[Any]]:
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi"])
-def test_video_file_appears_when_closed_and_plays(tmp_path: Path, suffix: str) -> None:
+def test_video_file_is_whole_when_closed_and_plays(tmp_path: Path, suffix: str) -> None:
     path, camera = tmp_path / f"out.{suffix}", source()
     sink = open_sink(path)
     for index in range(6):
         sink(result(camera, index))
-    assert not path.exists()
+    assert path.exists() == (suffix != "avi")
     sink.close()
     fps, images = read(path)
     assert (fps, len(images), images[0].shape) == (10, 6, (48, 64, 3))
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_video_is_h264_and_plays_while_it_grows(tmp_path: Path, suffix: str) -> None:
+    av = pytest.importorskip("av")
+    path, camera = tmp_path / f"out.{suffix}", source()
+    sink = open_sink(path)
+    for index in range(35):  # 3.5 seconds
+        sink(result(camera, index))
+    copy = tmp_path / f"killed.{suffix}"  # as it lies there when the program is killed
+    copy.write_bytes(path.read_bytes())
+    assert len(read(copy)[1]) >= 20
+    sink.close()
+    with av.open(str(path)) as file:
+        assert file.streams.video[0].codec_context.name == "h264"
+        assert file.streams.video[0].frames in (35, 0)  # Matroska does not say
+        assert len(list(file.decode(video=0))) == 35
+
+
+def test_video_of_odd_sides_and_another_size_later(tmp_path: Path) -> None:
+    sink, camera = open_sink(tmp_path / "out.mp4"), source()
+    sink(result(camera, 0, (49, 63)))
+    sink(result(camera, 1, (20, 20)))
+    sink.close()
+    assert {image.shape for image in read(tmp_path / "out.mp4")[1]} <= {(50, 64, 3), (49, 63, 3)}
+
+
+def test_without_an_encoder_for_h264_the_log_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(encoder, "H264", {"none": {}, "h264_nvenc": {"preset": "no such"}})
+    sink, camera = open_sink(tmp_path / "out.mp4"), source()
+    for index in range(3):
+        sink(result(camera, index))
+    assert not (tmp_path / "out.mp4").exists()
+    sink.close()
+    assert len(read(tmp_path / "out.mp4")[1]) == 3
+    assert "is not written as H.264" in caplog.text
 
 
 def test_video_is_annotated_and_the_frame_is_not(tmp_path: Path) -> None:
