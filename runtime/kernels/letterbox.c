@@ -6,7 +6,6 @@
  */
 #include "kernels.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "portable.h"
@@ -49,20 +48,21 @@ void letterbox_init(letterbox_plan *plan, int height, int width, void *memory)
 }
 
 /* Where the centres of `count` pixels fall among `size` source pixels: the pixel before
- * (times `step`), and the weight of the one after, which is 0 where there is none. */
+ * (times `step`), and the weight of the one after, which is 0 where there is none. Pixel i falls at
+ * ((2 i + 1) size - count) / (2 count), exactly. */
 static void sample_positions(int count, int size, int step, int32_t *indices, int16_t *weights)
 {
-    const double ratio = (double)size / count;
+    const int64_t whole = 2 * (int64_t)count;
     for (int i = 0; i < count; i++) {
-        const double position = (i + 0.5) * ratio - 0.5;
-        double before = floor(position), weight = position - before;
-        if (before < 0)
+        const int64_t position = (2 * i + 1) * (int64_t)size - count;
+        int64_t before = position / whole, weight = position % whole;
+        if (position < 0)
             before = weight = 0;
         if (before >= size - 1) {
             before = size - 1;
             weight = 0;
         }
-        const double fixed = floor(weight * 32768.0 + 0.5);
+        const int64_t fixed = (weight * 32768 + count) / whole;
         indices[i] = (int32_t)before * step;
         weights[i] = (int16_t)(fixed > 32767 ? 32767 : fixed);
     }
