@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from edge_sdk.cli import main
 from edge_sdk.converters.heads import yolo_nas as head
@@ -107,6 +110,27 @@ def test_the_next_command_works(
     assert done.returncode == 0, done.stderr
     manifest = json.loads((tmp_path / "run.edge" / "manifest.json").read_text())
     assert "square" in json.dumps(manifest)
+
+
+@pytest.mark.slow
+def test_a_killed_training_ends_like_one_that_was_not(data: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable, "-c", "from edge_sdk.cli import main; main()", "finetune", "--data",
+        str(data), "--from", "scratch", "--size", "64", "--epochs", "4", "--batch", "2",
+        "--threads", "1", "-o",
+    ]  # fmt: skip
+    subprocess.run([*command, tmp_path / "whole"], capture_output=True, check=True)
+    checkpoint = tmp_path / "parts" / "last.pt"
+    with subprocess.Popen([*command, tmp_path / "parts"], stderr=subprocess.DEVNULL) as killed:
+        while not checkpoint.exists() and killed.poll() is None:
+            time.sleep(0.01)
+        killed.kill()
+    assert killed.returncode == -signal.SIGKILL
+    assert Checkpoint.load(checkpoint).step < 8
+    subprocess.run([*command, tmp_path / "parts"], capture_output=True, check=True)
+    whole, parts = (load_file(tmp_path / run / "best.safetensors") for run in ("whole", "parts"))
+    assert whole.keys() == parts.keys()
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
 def test_without_a_foundation_it_says_that_it_begins_at_random(

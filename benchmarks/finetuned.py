@@ -1,0 +1,200 @@
+"""From training to the engine: what each step costs networks that were trained here.
+
+    python benchmarks/finetuned.py WORK SUBJECT --weights CHECKPOINT
+    python benchmarks/finetuned.py --table
+
+SUBJECT is n_street, bccd or aquarium. Float is the network with the branches of its training,
+fused has one convolution a block; then all layers in INT8, and the hybrid that the search finds for
+a shift of 0.05. Where all-INT8 loses more than 0.3 points, it is trained with its rounding
+(`edge-sdk qat`); beside it stands the same training without rounding, before and after all its
+layers become INT8. Everything runs in OpenVINO, is calibrated and trained on training images and
+measured on held-out ones: points of mAP50-95, and the points lost against float with two-sided
+95 % bounds (paired bootstrap over images). What has been made in WORK/SUBJECT is not made again.
+`--table` prints the results of all subjects as Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import torch
+from hybrid_accuracy import detect, losses
+from hybrid_subjects import Subject, subjects
+from hybrid_workshop import ALL_INT8, FLOAT, HYBRID, Candidate, Workshop
+from measure import RESULTS, conditions, report
+from torch import nn
+
+from edge_sdk.calibration import Calibration, calibrate
+from edge_sdk.cli.console import progress_bar
+from edge_sdk.converters.checkpoints import load_checkpoint
+from edge_sdk.converters.export import export
+from edge_sdk.converters.layer_groups import layer_groups
+from edge_sdk.converters.lowering import lowering
+from edge_sdk.converters.lowering.instruction_set import needs_seven_bit_weights
+from edge_sdk.converters.model_file import load_model, model_key, save_model
+from edge_sdk.datasets import open_dataset
+from edge_sdk.evaluation import EVALUATION
+from edge_sdk.precision_plan import PrecisionPlan
+from edge_sdk.quantization_table import QuantizationTable
+from edge_sdk.training.qat import QatNetwork, QatTrainer, Quantized, qat_recipe
+
+PROJECT = Path(__file__).resolve().parents[1]
+SUBJECTS = ("n_street", "bccd", "aquarium")
+TARGET = "openvino"
+FUSED, QAT = "fused", "QAT"
+CONTROL, CONTROL_INT8 = "trained on in float", "trained on in float, then all INT8"
+STAGES = (FLOAT, FUSED, f"{ALL_INT8}: mse", f"{HYBRID}: shift 0.05", QAT, CONTROL, CONTROL_INT8)
+WORTH_TRAINING = 0.3
+"""Points that all-INT8 loses, above which it is trained with its rounding."""
+
+
+class FloatTrainer(QatTrainer):
+    """The control: the same network, pictures and steps without any rounding."""
+
+    def _network(self, names: tuple[str, ...]) -> nn.Module:
+        return QatNetwork(self._start, frozenset())
+
+
+class Recovery:
+    """Quantization-aware training of the all-INT8 network, and its control."""
+
+    def __init__(self, workshop: Workshop, folder: Path, steps: int) -> None:
+        self._workshop = workshop
+        self._folder = folder
+        graph = load_model(workshop.model)
+        self._start = self._quantized(graph, workshop.calibration)
+        data = "test://street" if workshop.subject.street else workshop.subject.labels[0]
+        self._recipe = qat_recipe(self._start, data, steps=steps)
+
+    def candidates(self) -> list[Candidate]:
+        """Train what is not trained yet; return the trained engines."""
+        learned = self._trained(QatTrainer, "qat")
+        plain = self._trained(FloatTrainer, "control") / "model.onnx"
+        table = QuantizationTable.load(learned / "quant.json")
+        plan = PrecisionPlan.load(learned / "plan.yaml")
+        model = load_model(learned / "model.onnx")
+        trained = replace(self._start, model=model, table=table, plan=plan)
+        calibration, subject = plain.with_suffix(".calib"), self._workshop.subject
+        calibrate(plain, self._workshop.images, calibration, limit=subject.limit)
+        return [
+            self._lowered(QAT, trained),
+            Candidate(CONTROL, "", plain),
+            self._lowered(CONTROL_INT8, self._quantized(load_model(plain), calibration)),
+        ]
+
+    def _quantized(self, graph: Any, calibration: Path) -> Quantized:
+        plan = PrecisionPlan(model_key(graph), TARGET, tuple(layer_groups(graph)))
+        table = Calibration.load(calibration).quantization_table(graph, plan.ranges)
+        return Quantized(graph, table, plan, needs_seven_bit_weights(TARGET))
+
+    def _trained(self, trainer: type[QatTrainer], name: str) -> Path:
+        with progress_bar() as progress:
+            trainer(self._start, self._recipe, self._folder / name, print).run(1, progress)
+        return self._folder / name
+
+    def _lowered(self, what: str, network: Quantized) -> Candidate:
+        path = self._folder / f"{what.replace(' ', '_')}.onnx"
+        lower = lowering(TARGET)
+        save_model(
+            lower(
+                network.model, network.table, network.plan.int8_layers,
+                seven_bit_weights=network.seven_bit_weights,
+            ),
+            path,
+        )  # fmt: skip
+        return Candidate(what, "", path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("work", nargs="?", type=Path)
+    parser.add_argument("subject", nargs="?", choices=SUBJECTS)
+    parser.add_argument("--weights", type=Path, help="checkpoint with its branches")
+    parser.add_argument("--shared", type=Path, default=PROJECT.parent / "shared")
+    parser.add_argument("--frames", type=int, default=1000, help="of the test camera")
+    parser.add_argument("--steps", type=int, default=300, help="of the trainings")
+    parser.add_argument("--table", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.table:
+        print(markdown())
+        return
+    if None in (arguments.work, arguments.subject, arguments.weights):
+        parser.error("give WORK, SUBJECT and --weights, or --table")
+    torch.set_num_threads(1)
+    subject = subjects(PROJECT, arguments.shared, arguments.weights, arguments.frames)[
+        arguments.subject
+    ]
+    measure(arguments.subject, subject, arguments.work / arguments.subject, arguments.steps)
+
+
+def measure(name: str, subject: Subject, folder: Path, steps: int) -> None:
+    """Make all engines, run them over the held-out images, and report."""
+    workshop = Workshop(subject, folder, TARGET, {})
+    candidates = [
+        Candidate(FLOAT, "", unfused(workshop)),
+        Candidate(FUSED, "", workshop.model),
+        workshop.bundle(ALL_INT8, "mse"),
+        workshop.bundle(HYBRID, "shift 0.05", limits={"max_shift": 0.05}),
+    ]
+    dataset = open_dataset(*subject.held_out)
+    found = detect(folder / "found", candidates, TARGET, workshop.spec, dataset)
+    rows = losses(found, dataset)
+    if rows[candidates[2].name]["loss"] > WORTH_TRAINING:
+        candidates += Recovery(workshop, folder, steps).candidates()
+        found = detect(folder / "found", candidates, TARGET, workshop.spec, dataset)
+        rows = losses(found, dataset)
+    data = Path(dataset.source.partition("?")[0]).name
+    report(
+        f"finetuned_{name}",
+        [{"what": what, **row} for what, row in rows.items()],
+        {
+            **conditions(threads=1), "target": TARGET, "data": data,
+            "split": dataset.split, "images": len(dataset), "input": list(workshop.spec.input_size),
+            "steps of the trainings": steps, **EVALUATION,
+        },
+    )  # fmt: skip
+
+
+def unfused(workshop: Workshop) -> Path:
+    """Write the network as it was trained, with all branches."""
+    path = workshop.folder / "unfused.onnx"
+    if not path.is_file():
+        checkpoint = load_checkpoint(workshop.subject.source)
+        assert checkpoint.spec is not None
+        save_model(
+            export(checkpoint.model, checkpoint.spec.class_names, checkpoint.spec.input_size), path
+        )
+    return path
+
+
+def markdown() -> str:
+    """Return all results as one table: a row a stage, a column a data set."""
+    paths = [RESULTS / f"finetuned_{name}.json" for name in SUBJECTS]
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
+    facts = [result["conditions"] for result in results]
+    heads = [f"{one['data']}, {one['split']}, {one['images']} images" for one in facts]
+    lines = [["mAP50-95 x 100; points lost", *heads], ["---"] * (len(heads) + 1)]
+    for stage in STAGES:
+        lines.append([stage, *(_cell(result["rows"], stage) for result in results)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(rows: list[dict[str, Any]], stage: str) -> str:
+    row = next((row for row in rows if row["what"] == stage), None)
+    if row is None:
+        return "-"
+    if stage == FLOAT:
+        return f"{row['mAP50_95']:.2f}"
+    bounds = f"{row['lower']:.2f} to {row['upper']:.2f}"
+    return f"{row['mAP50_95']:.2f}; {row['loss']:.2f} ({bounds})"
+
+
+if __name__ == "__main__":
+    main()
