@@ -230,12 +230,24 @@ class ShiftBench:
         self._reference: Mapping[str, npt.NDArray[np.float32]] = {}
 
     def start(self, image: Image) -> Trace:
-        """Run an image in float, which what follows is compared with; return all its tensors."""
+        """Run an image in float, which what follows is compared with; return all its tensors.
+
+        Raises
+        ------
+        EdgeError
+            If a tensor holds NaN or infinite values.
+        """
         import torch
 
         with torch.inference_mode():
             trace = self.network.trace(torch.from_numpy(image), frozenset())
         self._reference = _arrays({name: trace.tensors[name] for name in self._names})
+        if not all(np.isfinite(values).all() for values in self._reference.values()):
+            first = next(name for name, x in trace.tensors.items() if not x.isfinite().all())
+            raise EdgeError(
+                f"The tensor {first!r} of the float model holds NaN or infinite values on one of "
+                "the images: the model is not sound there, check it before quantizing it."
+            )
         return trace
 
     def base(self, image: Image, layers: frozenset[str]) -> Trace:

@@ -140,22 +140,50 @@ def test_a_bundle_tells_of_the_search_until_its_plan_is_edited(
     assert HybridPlan.of(tmp_path / "plan.yaml", PrecisionPlan.load(tmp_path / "plan.yaml")) is None
 
 
-def test_one_image_of_one_colour_is_enough(tmp_path: Path) -> None:
-    """And the stem is dead: its channels are all zero."""
+def one_colour(folder: Path, value: int) -> Path:
+    """A folder with one picture that is grey all over."""
     import cv2
-    import onnx
-    from onnx import numpy_helper
 
-    model = onnx.load(write_tiny_model(tmp_path / "tiny.onnx"))
-    for tensor in model.graph.initializer:
-        if tensor.name in ("c2.w", "c2.b"):
-            value = np.zeros_like(numpy_helper.to_array(tensor))
-            tensor.CopyFrom(numpy_helper.from_array(value, tensor.name))
-    onnx.save(model, tmp_path / "tiny.onnx")
-    convert(tmp_path / "tiny.onnx", tmp_path / "model.onnx")
-    (tmp_path / "images").mkdir()
-    cv2.imwrite(str(tmp_path / "images/grey.png"), np.full((96, 128, 3), 99, np.uint8))
-    calibrate(tmp_path / "model.onnx", tmp_path / "images", tmp_path / "model.calib")
+    folder.mkdir()
+    cv2.imwrite(str(folder / "grey.png"), np.full((96, 128, 3), value, np.uint8))
+    return folder
+
+
+def write_scaled_model(
+    path: Path, factors: dict[tuple[int, int], float], depthwise: bool = False
+) -> None:
+    """The tiny model converted, and maybe its second layer made depthwise.
+
+    What a layer's weight (1) or bias (2) is multiplied by: (number of the layer, 1 or 2) -> factor.
+    """
+    import onnx
+    from onnx import helper, numpy_helper
+
+    source = write_tiny_model(path.with_name("tiny.onnx"))
+    if depthwise:
+        model = onnx.load(source)
+        (layer,) = (node for node in model.graph.node if node.output[0] == "c4")
+        layer.attribute.append(helper.make_attribute("group", 16))
+        (weight,) = (tensor for tensor in model.graph.initializer if tensor.name == "c4.w")
+        value = np.ascontiguousarray(numpy_helper.to_array(weight)[:, :1])
+        weight.CopyFrom(numpy_helper.from_array(value, "c4.w"))
+        onnx.save(model, source)
+    model = onnx.load(convert(source, path).output)
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    layers = [node for node in model.graph.node if node.op_type == "Conv"]
+    for (number, position), factor in factors.items():
+        name = layers[number].input[position]
+        value = numpy_helper.to_array(tensors[name]) * np.float32(factor)
+        tensors[name].CopyFrom(numpy_helper.from_array(value, name))
+    onnx.save(model, path)
+
+
+@pytest.mark.parametrize("depthwise", [False, True])
+def test_one_image_of_one_colour_is_enough(depthwise: bool, tmp_path: Path) -> None:
+    """And the stem is dead: its channels are all zero."""
+    write_scaled_model(tmp_path / "model.onnx", {(0, 1): 0.0, (0, 2): 0.0}, depthwise)
+    images = one_colour(tmp_path / "images", 99)
+    calibrate(tmp_path / "model.onnx", images, tmp_path / "model.calib")
     found = search_plan(
         tmp_path / "model.onnx", tmp_path / "model.calib", "openvino", tmp_path / "plan.yaml",
         Budget(max_shift=1e9), threads=1,
@@ -163,6 +191,17 @@ def test_one_image_of_one_colour_is_enough(tmp_path: Path) -> None:
     assert found.met
     assert np.isfinite([(trial.ms, trial.loss) for trial in found.trials]).all()
     assert (search_folder(tmp_path / "plan.yaml") / "latency.json").is_file()
+
+
+def test_an_image_that_makes_infinite_values_ends_the_search_in_a_sentence(tmp_path: Path) -> None:
+    """Calibration does not look at the outputs."""
+    write_scaled_model(tmp_path / "model.onnx", {(-1, 1): 1e38})
+    grey = one_colour(tmp_path / "grey", 99)
+    files = (tmp_path / "model.onnx", tmp_path / "model.calib")
+    calibrate(files[0], grey, files[1])
+    with pytest.raises(EdgeError, match=r"'.*' of the float model holds NaN or infinite values"):
+        search_plan(*files, "onnxruntime", tmp_path / "plan.yaml")
+    assert not (tmp_path / "plan.yaml").exists()
 
 
 def test_a_table_or_calibration_of_another_model_is_refused(
