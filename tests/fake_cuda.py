@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import enum
 import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -63,6 +64,7 @@ class FakeDriver:
     ----------
     calls : names of all calls, in their order.
     done : what the streams have done: (stream, name of the work), in the order of doing.
+    copied : "upload" and "download" -> bytes.
     live : what has been made and not given back: handle -> kind.
     failing : name of a call -> the error that it gives.
     """
@@ -77,6 +79,7 @@ class FakeDriver:
         self.version = version
         self.calls: list[str] = []
         self.done: list[tuple[int, str]] = []
+        self.copied: Counter[str] = Counter()
         self.live: dict[int, str] = {}
         self.failing: dict[str, CUresult] = {}
         self.primary = [0] * DEVICES
@@ -295,7 +298,12 @@ class FakeDriver:
 
     def _copy(self, name: str, target: int, source: int, size: int, stream: int) -> Any:
         self._current()
-        self._objects[stream].put(name, lambda: ctypes.memmove(target, source, size) and None)
+
+        def work() -> None:
+            ctypes.memmove(target, source, size)
+            self.copied[name] += size
+
+        self._objects[stream].put(name, work)
         return (CUresult.CUDA_SUCCESS,)
 
     def _run(self, stream: int, until: int | None = None) -> None:

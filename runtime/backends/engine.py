@@ -115,16 +115,20 @@ class Engine(ABC):
         EdgeError
             If the engine is closed, its batch is another, or the inference fails.
         """
-        if self._closed:
-            raise EdgeError(f"The engine of {self.path} is closed.")
-        if self.batch not in (None, batch):
-            raise EdgeError(f"{self.path} takes batches of {self.batch}, not of {batch}.")
+        self.check_batch(batch)
         try:
             return self._worker(batch)
         except EdgeError:
             raise
         except Exception as error:  # the libraries' exceptions share no base class
             raise EdgeError(f"{self.path} fails when it runs: {last_line(error)}") from error
+
+    def check_batch(self, batch: int) -> None:
+        """Raise EdgeError if the engine is closed, or does not take batches of this size."""
+        if self._closed:
+            raise EdgeError(f"The engine of {self.path} is closed.")
+        if self.batch not in (None, batch):
+            raise EdgeError(f"{self.path} takes batches of {self.batch}, not of {batch}.")
 
     @abstractmethod
     def _worker(self, batch: int) -> Worker: ...

@@ -1,0 +1,217 @@
+"""Opening an engine of TensorRT or TensorRT-RTX, which share one interface.
+
+One code path for TensorRT 10.3 to 11 and TensorRT-RTX: named tensors, nothing that either has
+marked as deprecated. Their libraries hand out null objects where something is wrong and say why
+in their log only; so after every step the answer is looked at, and the log is made a sentence.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import weakref
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from edge_sdk.errors import EdgeError, MissingExtra
+from edge_sdk.runtime.cuda.context import Context
+from edge_sdk.runtime.cuda.resources import Held, Resources
+
+_TYPES = {
+    "FLOAT": np.float32, "HALF": np.float16, "INT8": np.int8, "UINT8": np.uint8,
+    "INT32": np.int32, "INT64": np.int64, "BOOL": np.bool_,
+}  # fmt: skip
+
+_MEMORY = re.compile(r"out of memory|OutOfMemory|MemoryAllocation", re.IGNORECASE)
+_OTHER = re.compile(
+    r"incompatible|not compatible|expecting (library|compute)|different (model|device|version)"
+    r"|version (tag|mismatch)|older version|newer version",
+    re.IGNORECASE,
+)
+_DAMAGED = re.compile(
+    r"magic|header|blob|truncat|corrupt|checksum|unexpected end|trailing|serializ", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of an engine; -1 stands for a dimension that is open."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+class Plan:
+    """An engine in the GPU's memory.
+
+    Attributes
+    ----------
+    trt : the library.
+    path : the file that it was read from.
+    context : the GPU.
+    inputs, outputs : by name.
+    """
+
+    def __init__(
+        self, trt: ModuleType, path: Path, context: Context, log: PlanLog, engine: Any
+    ) -> None:
+        self.trt = trt
+        self.path = path
+        self.context = context
+        self._log = log
+        resources = Resources(context)
+        self._engine = resources.keep(Held(engine))
+        weakref.finalize(self, resources.close)
+        self.inputs: dict[str, Tensor] = {}
+        self.outputs: dict[str, Tensor] = {}
+        for number in range(engine.num_io_tensors):
+            name = engine.get_tensor_name(number)
+            is_input = engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT
+            tensors = self.inputs if is_input else self.outputs
+            tensors[name] = Tensor(name, tuple(engine.get_tensor_shape(name)), self._dtype(name))
+
+    @classmethod
+    def open(cls, path: Path, target: str, context: Context) -> Plan:
+        """Read an engine; the GPU's context must be current.
+
+        Raises
+        ------
+        EdgeError
+            If it is of another version or GPU, damaged, or too large for the GPU's memory.
+        MissingExtra
+            If the library is not installed.
+        """
+        trt = _library(target)
+        log = PlanLog(trt)
+        runtime = trt.Runtime(log.logger)
+        if log.errors:  # then it is a null object, whose use crashes
+            raise EdgeError(
+                f"{_named(trt)} does not start on this machine ({log.reason()}): install the "
+                "driver that it asks for, or the version of it for this driver."
+            )
+        runtime.engine_host_code_allowed = False
+        engine = runtime.deserialize_cuda_engine(path.read_bytes())
+        if engine is None:
+            raise _refusal(trt, path, target, context, log)
+        return cls(trt, path, context, log, engine)
+
+    def _dtype(self, name: str) -> np.dtype[Any]:
+        kind = self._engine.value.get_tensor_dtype(name).name
+        if kind not in _TYPES:
+            raise EdgeError(f"{self.path} has a tensor {name!r} of {kind}, which is not supported.")
+        return np.dtype(_TYPES[kind])
+
+    def batches(self, name: str) -> tuple[int, int]:
+        """Return the smallest and the largest batch that an open input takes."""
+        least, _, most = map(tuple, self._engine.value.get_tensor_profile_shape(name, 0))
+        return int(least[0]), int(most[0])
+
+    def execution_context(self) -> Any:
+        """Return a new place to run in, with memory of its own for what lies between layers.
+
+        Raises
+        ------
+        EdgeError
+            If the GPU has too little memory.
+        """
+        made = self._engine.value.create_execution_context()
+        if made is None:
+            if _MEMORY.search(self._log.text()):
+                raise _too_large(self.path, self.context)
+            raise self.error("cannot be made ready")
+        return made
+
+    def layers(self) -> str:
+        """Return what the engine's inspector says of its layers, as JSON."""
+        inspector = self._engine.value.create_engine_inspector()
+        text: str = inspector.get_engine_information(self.trt.LayerInformationFormat.JSON)
+        return text
+
+    def error(self, what: str) -> EdgeError:
+        """Return an error about this engine, with the library's reason."""
+        return EdgeError(f"{self.path} {what}: {self._log.reason()}.")
+
+
+class PlanLog:
+    """The errors that a library tells.
+
+    Attributes
+    ----------
+    logger : to give to the library.
+    errors : the last few.
+    """
+
+    def __init__(self, trt: ModuleType) -> None:
+        self.errors: deque[str] = deque(maxlen=8)
+        errors = self.errors
+
+        class Logger(trt.ILogger):  # type: ignore[misc, name-defined]
+            def __init__(self) -> None:
+                trt.ILogger.__init__(self)
+
+            def log(self, severity: Any, message: str) -> None:
+                if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
+                    errors.append(" ".join(message.split()))
+
+        self.logger = Logger()
+
+    def text(self) -> str:
+        """Return all errors."""
+        return " ".join(self.errors)
+
+    def reason(self) -> str:
+        """Return the last error, shortened."""
+        text = self.errors[-1].rstrip(".") if self.errors else "the library says no reason"
+        return text if len(text) <= 300 else f"{text[:300]} ..."
+
+
+def _library(target: str) -> ModuleType:
+    name = target.partition(":")[0]
+    try:
+        return importlib.import_module(name.replace("-", "_"))
+    except (ImportError, OSError) as error:
+        raise MissingExtra(name, name, f"The target {target!r}") from error
+
+
+def _refusal(trt: ModuleType, path: Path, target: str, context: Context, log: PlanLog) -> EdgeError:
+    """Return why an engine was not read."""
+    text = log.text()
+    if _MEMORY.search(text):
+        return _too_large(path, context)
+    if _OTHER.search(text):
+        wanted = f"tensorrt-rtx:{context.capability}" if "rtx" in target else "tensorrt"
+        return EdgeError(
+            f"{path.name} was built for {_built_for(path)}, and here are GPU {context.device} "
+            f"({context.capability}) and {_named(trt)}: rebuild it with 'edge-sdk compile BUNDLE "
+            f"--target {wanted}' ({log.reason()})."
+        )
+    if _DAMAGED.search(text) or not text:
+        return EdgeError(
+            f"{path} is damaged or cut short, or no engine of {_named(trt)}: copy or build it "
+            f"again ({log.reason()})."
+        )
+    return EdgeError(f"{_named(trt)} cannot load {path}: {log.reason()}.")
+
+
+def _built_for(path: Path) -> str:
+    """Return what the name of an engine tells: DEVICE_LIBRARY_DIGEST.engine."""
+    parts = path.stem.rsplit("_", 2)
+    return f"{parts[0]} with {parts[1]}" if len(parts) == 3 else "another GPU or version"
+
+
+def _named(trt: ModuleType) -> str:
+    return f"{trt.__name__.replace('_', '-')} {trt.__version__}"
+
+
+def _too_large(path: Path, context: Context) -> EdgeError:
+    free, total = (size >> 20 for size in context.free_memory())
+    return EdgeError(
+        f"GPU {context.device} has too little memory for {path}: {free} of {total} MiB are free; "
+        "end other programs that use it, or take fewer inferences at a time."
+    )
