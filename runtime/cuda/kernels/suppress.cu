@@ -17,7 +17,7 @@ struct Options {
     float score;        /* candidates below it are left out */
     float iou;          /* boxes of a class that overlap by more are one object */
     int class_agnostic;
-    int multi_label;    /* 0: of equal boxes, which are those of one anchor, the best alone */
+    int multi_label;    /* 0: an anchor's best label alone */
 };
 
 /* Where the picture lies in the network's input, and how large the frame is. */
@@ -51,10 +51,6 @@ struct Rivals {
     __device__ bool overlap(int a, int b, const Options &options) const
     {
         const Box one = box[a], other = box[b];
-        const bool equal = one.x1 == other.x1 && one.y1 == other.y1 && one.x2 == other.x2 &&
-                           one.y2 == other.y2;
-        if (!options.multi_label && equal)
-            return true;
         if (!options.class_agnostic && label[a] != label[b])
             return false;
         const float right = one.x2 < other.x2 ? one.x2 : other.x2;
@@ -69,6 +65,20 @@ struct Rivals {
         return common > options.iou * (areas - common);
     }
 };
+
+/* Drop of equal boxes, which are those of one anchor, all but the first. */
+__device__ void keep_best_labels(const Box *box, unsigned *alive)
+{
+    for (int i = threadIdx.x; i < ROOM; i += THREADS) {
+        bool stays = alive[i / LANES] >> i % LANES & 1;
+        for (int k = 0; stays && k < i; k++)
+            stays = box[k].x1 != box[i].x1 || box[k].y1 != box[i].y1 || box[k].x2 != box[i].x2 ||
+                    box[k].y2 != box[i].y2;
+        const unsigned staying = __ballot_sync(ALL, stays);
+        if (i % LANES == 0)
+            alive[i / LANES] = staying;
+    }
+}
 
 /* Which of a group are kept; `alive` are its members that no kept box overlaps yet. */
 __device__ unsigned settle(const Rivals &rivals, int group, unsigned alive, int room,
@@ -120,6 +130,10 @@ extern "C" __global__ void __launch_bounds__(THREADS)
         const unsigned usables = __ballot_sync(ALL, usable);
         if (lane == 0)
             alive[i / LANES] = usables;
+    }
+    if (!options.multi_label) {
+        __syncthreads();
+        keep_best_labels(box, alive);
     }
     int count = 0;
     for (int group = 0; group < GROUPS && count < options.max_detections; group++) {
