@@ -2,8 +2,10 @@
 
 1. Ranges: the method of each scale group by what it does to the outputs. `range_choice` has made
    that choice for the plan; here it is measured against least squared error everywhere.
-2. Learned rounding of the weights, an option that takes minutes (`rounding`).
-3. Corrected biases (`bias_correction`), last, since they make up for what is left.
+2. Channels of like ranges, where the layers around a tensor can take the factors
+   (`equalization`).
+3. Learned rounding of the weights, an option that takes minutes (`rounding`).
+4. Corrected biases (`bias_correction`), last, since they make up for what is left.
 
 Each step is measured with the plan's layers in INT8, by the shift of the outputs against float,
 and kept only if that falls. With other layers in INT8 another step may be worth it: what one
@@ -21,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sdk.calibration.bias_correction import correct_biases
+from edge_sdk.calibration.equalization import equalize
 from edge_sdk.calibration.rounding import learn_rounding
 from edge_sdk.calibration.sensitivity import measure_shift
 from edge_sdk.calibration.shift import Shift
@@ -37,7 +40,7 @@ class Gain:
 
     Attributes
     ----------
-    step : "ranges", "learned rounding" or "biases".
+    step : "ranges", "like channels", "learned rounding" or "biases".
     before, after : shift of the outputs against float, mean over the images.
     kept : whether the step was taken: whether the loss fell.
     """
@@ -75,11 +78,16 @@ def refine(
     progress : told of every step.
     """
 
+    from edge_sdk.converters.passes.equalize_channels import links
+
     def shift(table: QuantizationTable) -> Shift:
         (found,) = measure_shift(
             model, table, target, images, [layers], seven_bit_weights=seven_bit_weights
         )
         return found
+
+    def like_channels(table: QuantizationTable) -> QuantizationTable:
+        return equalize(model, table, target, images, progress=progress)
 
     def rounding(table: QuantizationTable) -> QuantizationTable:
         return learn_rounding(model, table, target, images, progress=progress)
@@ -92,6 +100,8 @@ def refine(
     steps: dict[str, Callable[[QuantizationTable], QuantizationTable]] = {}
     if chosen.activations != plain.activations:
         steps["ranges"] = lambda _: chosen
+    if links(model):
+        steps["like channels"] = like_channels
     if learned_rounding and not seven_bit_weights:
         steps["learned rounding"] = rounding
     steps["biases"] = biases

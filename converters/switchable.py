@@ -28,6 +28,7 @@ from edge_sdk.converters.lowering import form
 from edge_sdk.converters.lowering.quantization import Grid, Quantization
 from edge_sdk.converters.model_file import head_spec_of, metadata, model_key
 from edge_sdk.converters.network_run import Read, Run, Step, Trace, Wiring
+from edge_sdk.converters.passes.equalize_channels import equalized
 from edge_sdk.converters.quantization_points import is_weighted_layer, rescaling, weighted_layers
 from edge_sdk.converters.torch_operators import operator, tensor_inputs
 from edge_sdk.converters.weight_scales import BIAS_STEPS, DEAD, weight_scales
@@ -76,7 +77,7 @@ class SwitchableNetwork(nn.Module):
         seven_bit_weights: bool = False,
     ) -> None:
         super().__init__()
-        self._model, self._table = model, table
+        model, table = self._model, self._table = equalized(model, table)
         self._form_of, self._seven_bit_weights = form(target), seven_bit_weights
         self.index = GraphIndex(model.graph)
         (self.input_name,) = (

@@ -75,6 +75,9 @@ class QuantizationTable:
     channels : tensor name -> float32 [channels], the step at which each channel's grid would hold
         its largest value, for tensors whose integers only depthwise convolutions read. Targets
         that can round channel by channel take the smaller of that and the tensor's own step.
+    factors : tensor name -> float32 [channels] that the layers around it take out of the tensor
+        and put back (see `equalize_channels`); everything else in the table, biases and
+        roundings, too, is of the model with them in its weights.
     """
 
     model_key: str
@@ -83,6 +86,7 @@ class QuantizationTable:
     biases: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     rounded: dict[str, npt.NDArray[np.int8]] = field(default_factory=dict)
     channels: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    factors: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -133,6 +137,7 @@ class QuantizationTable:
                 "biases": {name: bias.tolist() for name, bias in self.biases.items()},
                 "rounded": {name: _packed(integers) for name, integers in self.rounded.items()},
                 "channels": {name: steps.tolist() for name, steps in self.channels.items()},
+                "factors": {name: factors.tolist() for name, factors in self.factors.items()},
             },
             indent=1,
         )
@@ -161,11 +166,16 @@ class QuantizationTable:
         rounded = {
             str(name): _unpacked(integers) for name, integers in values.get("rounded", {}).items()
         }
-        channels = {
-            str(name): np.array([_positive(step) for step in steps], np.float32)
-            for name, steps in values.get("channels", {}).items()
-        }
-        return cls(str(values["model_key"]), activations, weights, biases, rounded, channels)
+        channels, factors = (
+            {
+                str(name): np.array([_positive(number) for number in numbers], np.float32)
+                for name, numbers in values.get(part, {}).items()
+            }
+            for part in ("channels", "factors")
+        )
+        return cls(
+            str(values["model_key"]), activations, weights, biases, rounded, channels, factors
+        )
 
 
 def _packed(integers: npt.NDArray[np.int8]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ TABLE = QuantizationTable(
     {"b": np.array([0.1, -3e-7], np.float32)},
     {"w": np.array([[-127, 5], [0, 127]], np.int8)},
     {"x": np.array([0.1, 0.0625], np.float32)},
+    {"y": np.array([2.0, 0.03125], np.float32)},
 )
 
 
@@ -28,16 +29,18 @@ def test_a_table_comes_back_from_its_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.rounded["w"], TABLE.rounded["w"])
     assert loaded.rounded["w"].dtype == np.int8
     np.testing.assert_array_equal(loaded.channels["x"], TABLE.channels["x"])
+    np.testing.assert_array_equal(loaded.factors["y"], TABLE.factors["y"])
     assert loaded.key == TABLE.key
 
 
 def test_a_table_without_replacements_is_read(tmp_path: Path) -> None:
     """As versions wrote it that did not know them."""
     values = json.loads(TABLE.to_json())
-    del values["biases"], values["rounded"], values["channels"]
+    del values["biases"], values["rounded"], values["channels"], values["factors"]
     (tmp_path / "quant.json").write_text(json.dumps(values))
     loaded = QuantizationTable.load(tmp_path / "quant.json")
-    assert (loaded.biases, loaded.rounded, loaded.channels) == ({}, {}, {})
+    assert (loaded.biases, loaded.rounded) == ({}, {})
+    assert (loaded.channels, loaded.factors) == ({}, {})
 
 
 def test_the_grid_ends_at_127_steps() -> None:
@@ -58,6 +61,7 @@ def test_the_grid_ends_at_127_steps() -> None:
         ('"b": [', '"b": [NaN, '),
         ('"data": "', '"data": "?'),
         ("0.0625", "-0.0625"),
+        ("0.03125", "0.0"),
     ],
 )
 def test_a_damaged_table_is_refused_by_name(tmp_path: Path, old: str, new: str) -> None:

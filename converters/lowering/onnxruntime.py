@@ -11,6 +11,7 @@ import onnx
 
 from edge_sdk.converters.lowering.cpu import GRID, CpuForm
 from edge_sdk.converters.lowering.qdq import insert
+from edge_sdk.converters.passes.equalize_channels import equalized
 from edge_sdk.converters.passes.stem_in_blocks import stem_in_blocks
 from edge_sdk.converters.passes.upsample_as_convolution import upsample_as_convolution
 from edge_sdk.quantization_table import QuantizationTable
@@ -37,6 +38,7 @@ def lower(
     seven_bit_weights: bool = False,
 ) -> onnx.ModelProto:
     """Return the Q/DQ graph for ONNX Runtime."""
+    model, table = equalized(model, table)
     model, table = upsample_as_convolution(*stem_in_blocks(model, table))
     return insert(
         model, form(model, table, seven_bit_weights=seven_bit_weights).quantization(layers)

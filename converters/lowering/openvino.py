@@ -9,6 +9,7 @@ import onnx
 
 from edge_sdk.converters.lowering.cpu import CpuForm
 from edge_sdk.converters.lowering.qdq import insert
+from edge_sdk.converters.passes.equalize_channels import equalized
 from edge_sdk.quantization_table import QuantizationTable
 
 GRID = "uint8 over the table's range, channel by channel before depthwise convolutions"
@@ -30,6 +31,7 @@ def lower(
     seven_bit_weights: bool = False,
 ) -> onnx.ModelProto:
     """Return the Q/DQ graph for OpenVINO."""
+    model, table = equalized(model, table)
     return insert(
         model, form(model, table, seven_bit_weights=seven_bit_weights).quantization(layers)
     )

@@ -42,6 +42,7 @@ from edge_sdk.converters.lowering.quantization import Grid, Quantization, intege
 from edge_sdk.converters.model_file import head_spec_of, set_metadata
 from edge_sdk.converters.passes.best_candidates import best_candidates
 from edge_sdk.converters.passes.byte_input import byte_input
+from edge_sdk.converters.passes.equalize_channels import equalized
 from edge_sdk.converters.passes.half_precision import half_precision
 from edge_sdk.converters.passes.upsample_as_convolution import upsample_as_convolution
 from edge_sdk.converters.quantization_points import (
@@ -167,7 +168,7 @@ def lower(
     """
     _refuse_seven_bits(seven_bit_weights)
     spec = head_spec_of(model)
-    model, table = upsample_as_convolution(model, table)
+    model, table = upsample_as_convolution(*equalized(model, table))
     half = leading_nodes(GraphIndex(model.graph))
     quantization = TensorrtForm(model, table, skip=skip).quantization(layers)
     lowered = half_precision(insert(model, quantization), half)
@@ -189,6 +190,7 @@ def simulate(
 
     Inputs and outputs are those of the float model, so that CPU engines run it in its place.
     """
+    model, table = equalized(model, table)
     quantization = form(model, table, seven_bit_weights=seven_bit_weights).quantization(layers)
     return insert(model, quantization)
 

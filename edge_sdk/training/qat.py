@@ -81,10 +81,10 @@ class Quantized:
                 "quantization-aware training is there for YOLO-NAS, as `edge-sdk convert` "
                 "makes it."
             )
-        if self.table.biases or self.table.rounded:
+        if self.table.biases or self.table.rounded or self.table.factors:
             raise EdgeError(
-                "The quantization table has biases or roundings of its own, which a training would "
-                "leave behind: begin with the table of a calibration."
+                "The quantization table was refined: it has biases, roundings or factors of its "
+                "own, which a training would leave behind: begin with the table of a calibration."
             )
         if not self.plan.int8_layers:
             raise EdgeError("The plan runs no layer in INT8: there is nothing to train for.")

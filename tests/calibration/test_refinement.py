@@ -30,10 +30,10 @@ def files(tmp_path: Path) -> Path:
 def test_a_plan_is_refined_and_built(files: Path) -> None:
     arguments = (files / "model.onnx", files / "model.calib", files / "plan.yaml", "onnxruntime")
     gains = refine_plan(*arguments, files / "quant.json", limit=4)
-    assert [gain.step for gain in gains] == ["biases"]
+    assert [gain.step for gain in gains] == ["like channels", "biases"]
     table = QuantizationTable.load(files / "quant.json")
-    assert bool(table.biases) == gains[0].kept
-    assert gains[0].kept == (gains[0].after.loss < gains[0].before.loss)
+    assert [bool(table.factors), bool(table.biases)] == [gain.kept for gain in gains]
+    assert all(gain.kept == (gain.after.loss < gain.before.loss) for gain in gains)
     made = build(
         files / "model.onnx", None, files / "plan.yaml", "onnxruntime", files / "a.edge",
         table=files / "quant.json", keep_int8=True,
@@ -54,7 +54,7 @@ def test_only_what_gains_is_kept(files: Path, monkeypatch: pytest.MonkeyPatch) -
     model = load_model(files / "model.onnx")
     plain = calibrate(files / "model.onnx", IMAGES, files / "model.calib", limit=4)
     table = plain.quantization_table(model)
-    losses = iter([0.4, 0.5, 0.2, 0.3])
+    losses = iter([0.4, 0.5, 0.45, 0.2, 0.3])
     monkeypatch.setattr(
         refinement, "measure_shift", lambda *_, **__: [Shift(next(losses), 0.0, 1.0)]
     )
@@ -67,10 +67,12 @@ def test_only_what_gains_is_kept(files: Path, monkeypatch: pytest.MonkeyPatch) -
     )  # fmt: skip
     assert [(gain.step, gain.kept) for gain in gains] == [
         ("ranges", False),
+        ("like channels", False),
         ("learned rounding", True),
         ("biases", False),
     ]
-    assert gains[2].before.loss == 0.2
+    assert gains[3].before.loss == 0.2
+    assert not refined.factors
     assert refined.rounded.keys() == {"mark"}
     assert refined.activations == table.activations
 
