@@ -74,6 +74,7 @@ setup(
     package_data={
         "edge_sdk": ["py.typed"],
         "edge_sdk.runtime": ["*.html"],
+        "edge_sdk.runtime.cuda.kernels": ["*.cu", "*.cuh"],
         "edge_sdk.runtime.kernels": ["*.h", "*.pyx"],
         "edge_sdk.training": ["*.safetensors"],
     },

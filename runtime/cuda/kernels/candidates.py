@@ -151,8 +151,10 @@ class CudaCandidates:
 
     def close(self) -> None:
         """Let go of the kernels and the memory."""
-        for resource in (*self._modules.values(), self._keys, self._best, self._found):
-            resource.close()
+        for module in self._modules.values():
+            module.close()
+        for buffer in (self._keys, self._best, self._found):
+            buffer.close()
 
 
 def _head(spec: HeadSpec) -> npt.NDArray[np.void]:

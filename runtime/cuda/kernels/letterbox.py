@@ -162,7 +162,7 @@ def conversion(colours: str, full_range: bool) -> tuple[int, ...]:
 
 
 def _row_bytes(frame: DeviceFrame) -> int:
-    """Return the bytes of one row; two pixels share a block's colours, also the last of odd ones."""
+    """Return the bytes of one row; the last of an odd number of pixels has a block of two."""
     if frame.pixels in ("bgr", "rgb"):
         return 3 * frame.width
     pairs = (frame.width + 1) // 2

@@ -73,10 +73,6 @@ def _capability() -> str:
     """Return the compute capability of the current context's GPU, "sm75"."""
     kinds = driver().CUdevice_attribute
     device = call("cuCtxGetDevice")
-    major = call(
-        "cuDeviceGetAttribute", kinds.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, device
-    )
-    minor = call(
-        "cuDeviceGetAttribute", kinds.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, device
-    )
+    major = call("cuDeviceGetAttribute", kinds.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, device)
+    minor = call("cuDeviceGetAttribute", kinds.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, device)
     return f"sm{major}{minor}"

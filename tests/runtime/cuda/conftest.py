@@ -1,27 +1,16 @@
-"""The kernels' classes with the kernels run on the host."""
+"""The kernels' tests run on the host, and on a GPU where there is one."""
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Iterator
 from pathlib import Path
 
 import emulated_cuda
-import numpy as np
 import pytest
+from kernel_machines import Gpu, Host, Machine
 
-from edge_sdk.runtime.cuda.kernels import candidates, letterbox, suppression
-
-
-class HostBuffer:
-    """In place of memory on a GPU: an array on the host."""
-
-    def __init__(self, nbytes: int) -> None:
-        self.nbytes = nbytes
-        self.array = np.zeros(nbytes // 8 + 1, np.uint64)
-        self.address = self.array.ctypes.data
-
-    def close(self) -> None:
-        pass
+from edge_sdk.errors import EdgeError
+from edge_sdk.runtime.cuda.context import Context
 
 
 @pytest.fixture(scope="session")
@@ -32,11 +21,18 @@ def compiled_kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("kernels")
 
 
-@pytest.fixture
-def emulated(compiled_kernels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the classes in front of the kernels take the host for the GPU."""
-    module = functools.partial(emulated_cuda.EmulatedModule, folder=compiled_kernels)
-    for place in (candidates, letterbox, suppression):
-        monkeypatch.setattr(place, "Module", module)
-    monkeypatch.setattr(candidates, "DeviceBuffer", HostBuffer)
-    monkeypatch.setattr(candidates, "call", lambda *arguments: None)
+@pytest.fixture(params=["host", pytest.param("gpu", marks=pytest.mark.gpu)])
+def machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+    """What stands for a GPU, or a GPU."""
+    if request.param == "host":
+        yield Host(request.getfixturevalue("compiled_kernels"), monkeypatch)
+        return
+    try:
+        context = Context.open()
+    except EdgeError as error:
+        pytest.skip(f"needs a GPU: {error}")
+    with context:
+        gpu = Gpu()
+        yield gpu
+        gpu.close()
+    context.close()

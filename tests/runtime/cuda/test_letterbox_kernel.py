@@ -1,4 +1,4 @@
-"""The CUDA letterbox, run on the host, against the C kernels."""
+"""The CUDA letterbox against the C kernels."""
 
 from __future__ import annotations
 
@@ -24,27 +24,31 @@ DTYPES = ["float32", "float16", "int8", "uint8"]
 FORMATS = ["bgr", "rgb", "nv12", "yuyv"]
 PIXELS = Preprocessing(channel_order="bgr", scale=1.0)
 
-pytestmark = pytest.mark.usefixtures("emulated")
-
 
 class Frame:
-    """A frame of noise, or of the pixels given, in any format, with rows that lie apart."""
+    """A frame of noise, or of the pixels given, in any format, with rows that lie apart.
 
-    def __init__(self, size, pixels="bgr", gap=0, offset=0, planes=None, **more) -> None:
+    Attributes
+    ----------
+    planes : what a reader takes from it, [h, w, 3]: B, G, R or Y, U, V of each pixel.
+    """
+
+    def __init__(
+        self, machine, size, pixels="bgr", gap=0, offset=0, planes=None, separate=False, **more
+    ) -> None:
         height, width = size
         random = np.random.default_rng(height * 10007 + width)
         if planes is None:
             planes = random.integers(0, 256, (height, width, 3), np.uint8)
         rows, self.planes = _packed(planes, pixels)
         pitch = rows.shape[1] + gap
-        memory = random.integers(0, 256, rows.shape[0] * pitch + offset + 16, np.uint8)
-        start = offset + -memory.ctypes.data % 16
-        for y, row in enumerate(rows):
-            memory[start + y * pitch :][: len(row)] = row
-        self.memory = memory
-        self.frame = DeviceFrame(
-            memory.ctypes.data + start, height, width, pitch, pixels, **more
-        )
+        if separate:
+            more |= {"chroma": machine.put(rows[height:]), "chroma_pitch": rows.shape[1]}
+            rows = rows[:height]
+        memory = random.integers(0, 256, rows.shape[0] * pitch + offset, np.uint8)
+        memory[offset:].reshape(-1, pitch)[:, : rows.shape[1]] = rows
+        address = machine.put(memory) + offset
+        self.frame = DeviceFrame(address, height, width, pitch, pixels, **more)
 
 
 def _packed(planes, pixels):
@@ -70,14 +74,13 @@ def _packed(planes, pixels):
     return rows, np.dstack([planes[..., 0], seen])
 
 
-def run(frames, wants=PIXELS, dtype="float32", order=0):
+def run(machine, frames, wants=PIXELS, dtype="float32", order=0):
     letterbox = CudaLetterbox(wants, INPUT, dtype)
-    letterbox._module.order = order
-    memory = np.zeros(len(frames) * 3 * INPUT[0] * INPUT[1] + 16, dtype)
-    start = -memory.ctypes.data % 16 // memory.itemsize
-    out = memory[start : start + memory.size - 16].reshape(-1, 3, *INPUT)
-    placements = letterbox([frame.frame for frame in frames], out.ctypes.data, 0)
-    return out, placements
+    machine.order(order, letterbox._module)
+    out = machine.put(np.zeros((len(frames), 3, *INPUT), dtype))
+    placements = letterbox([frame.frame for frame in frames], out, 0)
+    letterbox.close()
+    return machine.take(out), placements
 
 
 def by_c_kernels(frame, wants=PIXELS, dtype="float32"):
@@ -110,16 +113,16 @@ def to_bgr(planes, colours="bt601", full_range=False):
     return np.clip(np.stack([b, g, r]), 0, 255)
 
 
-@pytest.mark.parametrize("pixels", ["bgr", "rgb"])
 @pytest.mark.parametrize("size", SIZES)
-def test_packed_frames_give_the_bits_of_the_c_kernels(size, pixels):
+def test_packed_frames_give_the_bits_of_the_c_kernels(machine, size):
     for number, dtype in enumerate(DTYPES):
         wants = Preprocessing(
             margin=3 * (number % 2), placement=("center", "top_left")[number // 2],
             channel_order=("rgb", "bgr")[number % 2],
         )  # fmt: skip
-        frame = Frame(size, pixels, gap=5 * number, offset=number)
-        found, placements = run([frame], wants, dtype, order=number)
+        pixels = ("bgr", "rgb")[(number + size[0]) % 2]
+        frame = Frame(machine, size, pixels, gap=5 * number, offset=number)
+        found, placements = run(machine, [frame], wants, dtype, order=number)
         expected, placement = by_c_kernels(frame, wants, dtype)
         assert np.array_equal(found[0], expected), dtype
         assert placements == [placement]
@@ -127,21 +130,21 @@ def test_packed_frames_give_the_bits_of_the_c_kernels(size, pixels):
 
 @pytest.mark.parametrize("pixels", ["nv12", "yuyv"])
 @pytest.mark.parametrize("size", SIZES)
-def test_yuv_frames_are_right_within_a_step(size, pixels):
+def test_yuv_frames_are_right_within_a_step(machine, size, pixels):
     for number, colours in enumerate(["bt601", "bt709"]):
         frame = Frame(
-            size, pixels, gap=7 * number, offset=3 * number, colours=colours,
+            machine, size, pixels, gap=7 * number, offset=3 * number, colours=colours,
             full_range=bool(number),
         )  # fmt: skip
         wants = Preprocessing(margin=number, channel_order=("bgr", "rgb")[number], scale=1.0)
         expected, _ = by_c_kernels(frame, wants)
-        floats, _ = run([frame], wants, order=number)
+        floats, _ = run(machine, [frame], wants, order=number)
         assert np.abs(floats[0] - expected).max() < 0.1
-        bytes_, _ = run([frame], wants, "uint8")
+        bytes_, _ = run(machine, [frame], wants, "uint8")
         assert np.abs(bytes_[0] - expected).max() < 0.6
 
 
-def test_yuv_pictures_look_as_opencv_converts_them():
+def test_yuv_pictures_look_as_opencv_converts_them(machine):
     """Where the colours exist in BGR; OpenCV converts before it scales, and rounds between."""
     cv2 = pytest.importorskip("cv2")
     y, x = np.mgrid[:270, :480]
@@ -151,40 +154,35 @@ def test_yuv_pictures_look_as_opencv_converts_them():
     u, v = (plane.reshape(135, 240).repeat(2, 0).repeat(2, 1) for plane in (i420[270:]
             .reshape(2, -1)))  # fmt: skip
     for pixels, code in (("nv12", cv2.COLOR_YUV2BGR_NV12), ("yuyv", cv2.COLOR_YUV2BGR_YUYV)):
-        frame = Frame((270, 480), pixels, planes=np.dstack([luma, u, v]))
+        frame = Frame(machine, (270, 480), pixels, planes=np.dstack([luma, u, v]))
         rows, _ = _packed(np.dstack([luma, u, v]), pixels)
         seen = cv2.cvtColor(rows if pixels == "nv12" else rows.reshape(270, 480, 2), code)
         expected = np.zeros((3, *INPUT), np.float32)
         Letterbox(PIXELS, INPUT)(seen, expected)
-        assert np.abs(run([frame])[0][0] - expected).max() < 1.0
+        assert np.abs(run(machine, [frame])[0][0] - expected).max() < 1.0
 
 
-def test_the_planes_of_nv12_may_lie_apart():
-    whole = Frame((54, 96), "nv12")
-    base = whole.frame
-    chroma = base.address + 54 * base.pitch
-    moved = np.zeros((27, 128), np.uint8)
-    offset = chroma - whole.memory.ctypes.data
-    moved[:, :96] = whole.memory[offset : offset + 27 * 96].reshape(27, 96)
-    apart = Frame((54, 96), "nv12", chroma=moved.ctypes.data, chroma_pitch=128)
-    apart.memory[-(27 * 96 + 16) :] = 0
-    assert np.array_equal(run([whole])[0], run([apart])[0])
+def test_the_planes_of_nv12_may_lie_apart(machine):
+    whole, apart = (
+        Frame(machine, (54, 96), "nv12", gap=32, separate=separate) for separate in (False, True)
+    )
+    assert np.array_equal(run(machine, [whole])[0], run(machine, [apart])[0])
 
 
-def test_a_batch_mixes_sizes_and_formats():
-    frames = [Frame(size, pixels) for size in SIZES[3:9] for pixels in FORMATS]
+def test_a_batch_mixes_sizes_and_formats(machine):
+    frames = [Frame(machine, size, pixels) for size in SIZES[3:9] for pixels in FORMATS]
     frames += frames[:12]
     assert len(frames) > 32  # more than one launch takes
-    found, placements = run(frames, dtype="uint8")
+    found, placements = run(machine, frames, dtype="uint8")
     for frame, image, placement in zip(frames, found, placements, strict=True):
-        alone, (expected,) = run([frame], dtype="uint8")
+        alone, (expected,) = run(machine, [frame], dtype="uint8")
         assert np.array_equal(image, alone[0])
         assert placement == expected
 
 
-def test_whatever_the_order_of_threads():
-    frame = Frame((211, 460), "nv12")
-    results = {run([frame], order=order)[0].tobytes() for order in (0, 1, 2, 3)}
+def test_whatever_the_order_of_threads(machine):
+    frame = Frame(machine, (211, 460), "nv12")
+    results = {run(machine, [frame], order=order)[0].tobytes() for order in machine.orders}
     assert len(results) == 1
 
 
@@ -204,16 +202,16 @@ def test_nothing_outside_the_frame_is_read(compiled_kernels):
     [((96, 161), "uint8", "multiple of 4"), ((96, 16388), "uint8", "at most 16384"),
      ((96, 160), "int32", "must be float32, float16, int8, uint8")],
 )  # fmt: skip
-def test_refuses_an_input_that_it_cannot_fill(size, dtype, words):
+def test_refuses_an_input_that_it_cannot_fill(machine, size, dtype, words):
     with pytest.raises(EdgeError, match=words):
         CudaLetterbox(PIXELS, size, dtype)
 
 
 @pytest.mark.parametrize("pixels", FORMATS)
-def test_refuses_rows_that_overlap(pixels):
-    frame = Frame((4, 9), pixels)
+def test_refuses_rows_that_overlap(machine, pixels):
+    frame = Frame(machine, (4, 9), pixels)
     with pytest.raises(EdgeError, match="the frame says that they lie"):
-        run([Frame((4, 9), pixels), _with(frame, pitch=frame.frame.pitch - 1)])
+        run(machine, [Frame(machine, (4, 9), pixels), _with(frame, pitch=frame.frame.pitch - 1)])
 
 
 def _with(frame, **changes):

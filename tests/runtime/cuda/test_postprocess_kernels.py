@@ -1,4 +1,4 @@
-"""Candidates and suppression in CUDA, run on the host, against the C kernels."""
+"""Candidates and suppression in CUDA against the C kernels."""
 
 from __future__ import annotations
 
@@ -22,15 +22,13 @@ OUTPUTS = {
 LAYOUTS = list(OUTPUTS)
 PLACES = [(Placement(0.5, 3, 8), (150, 310)), (Placement(1.0, 0, 0), (96, 160))]
 
-pytestmark = pytest.mark.usefixtures("emulated")
-
 
 def head(layout, classes=5, size=(96, 160)):
     names = tuple(f"class {i}" for i in range(classes))
     return HeadSpec("a family", layout, names, "image", size, OUTPUTS[layout])
 
 
-def raw_outputs(spec, seed, *, batch=len(PLACES), middle=-2.0, levels=None):
+def raw_outputs(spec, seed, *, batch=2, middle=-2.0, levels=None):
     """Outputs of a network that has seen something, in float16; `levels` makes many scores tie."""
     random = np.random.default_rng(seed)
 
@@ -70,62 +68,53 @@ def by_c_kernels(spec, outputs, **options):
 
 
 def candidates_of(
-    spec, outputs, *, score=0.25, max_candidates=1000, multi_label=True, order=0, times=1, **_
-):
+    machine, spec, outputs, *, score=0.25, max_candidates=1000, multi_label=True, order=0,
+    times=1, **_,
+):  # fmt: skip
     """Return boxes, scores and labels of the best candidates."""
     batch = len(outputs[0])
-    kernel = CudaCandidates(
-        spec, batch, outputs[0].dtype, score, max_candidates, multi_label
+    kernel = CudaCandidates(spec, batch, outputs[0].dtype, score, max_candidates, multi_label)
+    machine.order(order, *kernel._modules.values())
+    given = [machine.put(output) for output in outputs]
+    shapes = (
+        ((batch, max_candidates, 4), np.float32),
+        *(((batch, max_candidates), kind) for kind in (np.float32, np.int32)),
     )
-    for module in kernel._modules.values():
-        module.order = order
-    held = [_aligned(output) for output in outputs]
-    boxes = np.full((batch, max_candidates, 4), 7, np.float32)
-    scores = np.full((batch, max_candidates), 7, np.float32)
-    labels = np.full((batch, max_candidates), 7, np.int32)
+    results = [machine.put(np.full(shape, 7, kind)) for shape, kind in shapes]
     for _ in range(times):
-        kernel([each.ctypes.data for each in held], *(each.ctypes.data for each in
-               (boxes, scores, labels)), 0)  # fmt: skip
+        kernel(given, *results, 0)
+    found = [machine.take(result) for result in results]
     kernel.close()
-    return boxes, scores, labels
-
-
-def detections_of(
-    candidates, *, score=0.0, iou=0.7, class_agnostic=False, max_detections=300, multi_label=True,
-    order=0, **_,
-):  # fmt: skip
-    """Return (boxes, scores, labels) of each image."""
-    boxes, scores, labels = (_aligned(array) for array in candidates)
-    batch, count = scores.shape
-    kernel = CudaSuppression(
-        batch, count, score, iou, class_agnostic, max_detections, multi_label
-    )
-    kernel._module.order = order
-    places = np.array(
-        [(p.scale, p.left, p.top, size[1], size[0]) for p, size in PLACES] * batch, np.float32
-    )[:batch]
-    results = np.full((batch, 4 + 6 * max_detections), -1, np.int32)
-    kernel(*(each.ctypes.data for each in (boxes, scores, labels, places, results)), 0)
-    kernel.close()
-    found = []
-    for words in results:
-        assert not words[1:4].any()
-        parts = np.split(words[4:], [4 * max_detections, 5 * max_detections])
-        assert not any(part[words[0] * (4 - 3 * (k > 0)) :].any() for k, part in enumerate(parts))
-        found.append((
-            parts[0].view(np.float32).reshape(-1, 4)[: words[0]],
-            parts[1].view(np.float32)[: words[0]], parts[2][: words[0]],
-        ))  # fmt: skip
     return found
 
 
-def _aligned(array):
-    """Return a copy that begins at a multiple of 16 bytes."""
-    memory = np.zeros(array.nbytes + 16, np.uint8)
-    start = -memory.ctypes.data % 16
-    copy = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
-    copy[...] = array
-    return copy
+def detections_of(
+    machine, candidates, *, score=0.0, iou=0.7, class_agnostic=False, max_detections=300,
+    multi_label=True, order=0, **_,
+):  # fmt: skip
+    """Return (boxes, scores, labels) of each image."""
+    batch, count = candidates[1].shape
+    kernel = CudaSuppression(batch, count, score, iou, class_agnostic, max_detections, multi_label)
+    machine.order(order, kernel._module)
+    places = [(p.scale, p.left, p.top, size[1], size[0]) for p, size in PLACES] * batch
+    given = [machine.put(array) for array in (*candidates, np.array(places[:batch], np.float32))]
+    results = machine.put(np.full((batch, 4 + 6 * max_detections), -1, np.int32))
+    kernel(*given, results, 0)
+    found = [_unpacked(words, max_detections) for words in machine.take(results)]
+    kernel.close()
+    return found
+
+
+def _unpacked(words, limit):
+    """Return boxes, scores and labels; what lies beyond the count must be zeros."""
+    count, *unused = words[:4]
+    assert not any(unused)
+    parts = np.split(words[4:], [4 * limit, 5 * limit])
+    assert not any(
+        part[count * width :].any() for part, width in zip(parts, (4, 1, 1), strict=True)
+    )
+    boxes, scores = (part.view(np.float32) for part in parts[:2])
+    return boxes.reshape(-1, 4)[:count], scores[:count], parts[2][:count]
 
 
 def assert_same(found, expected):
@@ -136,9 +125,9 @@ def assert_same(found, expected):
         assert np.array_equal(labels, detections.class_ids)
 
 
-def check(spec, outputs, order=0, **options):
-    candidates = candidates_of(spec, outputs, order=order, **options)
-    found = detections_of(candidates, **{**options, "score": 0.0}, order=order)
+def check(machine, spec, outputs, order=0, **options):
+    candidates = candidates_of(machine, spec, outputs, order=order, **options)
+    found = detections_of(machine, candidates, **{**options, "score": 0.0}, order=order)
     expected = by_c_kernels(spec, outputs, **options)
     assert_same(found, expected)
     return expected
@@ -156,30 +145,30 @@ def check(spec, outputs, order=0, **options):
         {"iou": 1.0, "score": 0.6},
     ],
 )
-def test_detections_have_the_bits_of_the_c_kernels(layout, options):
+def test_detections_have_the_bits_of_the_c_kernels(machine, layout, options):
     spec = head(layout)
-    found = check(spec, raw_outputs(spec, 1), **options)
+    found = check(machine, spec, raw_outputs(spec, 1), **options)
     assert any(map(len, found))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_float32_outputs_too(layout):
+def test_float32_outputs_too(machine, layout):
     spec = head(layout, classes=33)
     outputs = [output.astype(np.float32) * 0.9999 for output in raw_outputs(spec, 2)]
-    assert any(map(len, check(spec, outputs)))
-    assert any(map(len, check(spec, outputs, multi_label=False)))
+    assert any(map(len, check(machine, spec, outputs)))
+    assert any(map(len, check(machine, spec, outputs, multi_label=False)))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_more_candidates_than_are_sorted_at_once(layout):
+def test_more_candidates_than_are_sorted_at_once(machine, layout):
     """All of some ten thousand pass; ties are settled by anchor and class."""
     spec = head(layout, classes=40)
     outputs = raw_outputs(spec, 3, middle=2.0, levels=1 if layout == "dfl" else None)
-    check(spec, outputs, score=0.0, max_candidates=1000, order=9)
+    check(machine, spec, outputs, score=0.0, max_candidates=1000, order=9)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_equal_scores_everywhere(layout):
+def test_equal_scores_everywhere(machine, layout):
     """Nothing but places tells candidates apart, so every digit of the selection is used."""
     spec = head(layout, classes=9)
     outputs = raw_outputs(spec, 4, levels=0.01)
@@ -189,64 +178,64 @@ def test_equal_scores_everywhere(layout):
         else:
             scores = output[..., 4:] if layout == "grid" else output[:, 4:]
             scores[...] = 0.5
-    check(spec, outputs, score=0.2, max_candidates=100)
+    check(machine, spec, outputs, score=0.2, max_candidates=100)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_no_candidates_and_values_that_are_no_numbers(layout):
+def test_no_candidates_and_values_that_are_no_numbers(machine, layout):
     spec = head(layout)
     outputs = raw_outputs(spec, 5, middle=-2)
     random = np.random.default_rng(5)
     for output in outputs:
         output[0] = np.where(random.random(output[0].shape) < 0.2, np.nan, output[0])
         output[0] = np.where(random.random(output[0].shape) < 0.05, -np.inf, output[0])
-    assert any(map(len, check(spec, outputs)))
-    check(spec, outputs, multi_label=False)
+    assert any(map(len, check(machine, spec, outputs)))
+    check(machine, spec, outputs, multi_label=False)
     nothing = [np.full_like(output, np.nan) for output in outputs]
-    boxes, scores, labels = candidates_of(spec, nothing)
+    _, scores, labels = candidates_of(machine, spec, nothing)
     assert (scores == -1).all()
     assert (labels == -1).all()
-    assert not any(map(len, check(spec, nothing)))
-    assert not any(map(len, check(spec, raw_outputs(spec, 6), score=1.0)))
+    assert not any(map(len, check(machine, spec, nothing)))
+    assert not any(map(len, check(machine, spec, raw_outputs(spec, 6), score=1.0)))
 
 
-def test_sizes_that_vectors_do_not_divide():
+def test_sizes_that_vectors_do_not_divide(machine):
     """A map of 3 x 5 cells and 7 classes begins anywhere, not at a multiple of 16 bytes."""
     for layout in LAYOUTS:
         spec = head(layout, classes=7, size=(96, 160))
-        check(spec, raw_outputs(spec, 7, batch=3), score=0.1)
+        check(machine, spec, raw_outputs(spec, 7, batch=3), score=0.1)
 
 
-def test_the_kernels_may_run_again():
+def test_the_kernels_may_run_again(machine):
     """The counters are back at nothing after each run."""
     spec = head("dfl")
     outputs = raw_outputs(spec, 8)
-    once, twice = (candidates_of(spec, outputs, times=times) for times in (1, 3))
+    once, twice = (candidates_of(machine, spec, outputs, times=times) for times in (1, 3))
     assert all(np.array_equal(a, b) for a, b in zip(once, twice, strict=True))
 
 
-def test_whatever_the_order_of_threads():
+def test_whatever_the_order_of_threads(machine):
     spec = head("dfl", classes=40)
     outputs = raw_outputs(spec, 9, levels=4, batch=1)
     results = []
-    for order in (0, 1, 2, 3):
-        candidates = candidates_of(spec, outputs, score=0.05, order=order)
-        results.append(detections_of(candidates, order=order)[0])
+    for order in machine.orders:
+        candidates = candidates_of(machine, spec, outputs, score=0.05, order=order)
+        results.append(detections_of(machine, candidates, order=order)[0])
     for result in results[1:]:
         assert all(np.array_equal(a, b) for a, b in zip(result, results[0], strict=True))
 
 
-def test_suppression_alone_drops_low_scores_and_equal_boxes():
+def test_suppression_alone_drops_low_scores_and_equal_boxes(machine):
     """Behind a network that chooses its own candidates there is no other threshold."""
     spec = head("decoded")
-    candidates = candidates_of(spec, raw_outputs(spec, 10), score=0.0)
+    candidates = candidates_of(machine, spec, raw_outputs(spec, 10), score=0.0)
     expected = by_c_kernels(spec, raw_outputs(spec, 10), score=0.5)
-    assert_same(detections_of(candidates, score=0.5), expected)
+    assert_same(detections_of(machine, candidates, score=0.5), expected)
     one = by_c_kernels(spec, raw_outputs(spec, 10), score=0.5, multi_label=False)
-    assert_same(detections_of(candidates, score=0.5, multi_label=False), one)
+    assert_same(detections_of(machine, candidates, score=0.5, multi_label=False), one)
 
 
-def test_refuses_what_does_not_fit_a_block():
+def test_refuses_what_does_not_fit_a_block(machine):
     spec = head("dfl")
     for count in (0, 1025):
         with pytest.raises(EdgeError, match=r"1\.\.1024"):
