@@ -19,6 +19,7 @@ from collections.abc import Iterable, Sequence
 import onnx
 
 from edge_sdk.converters.graph_index import GraphIndex
+from edge_sdk.converters.passes.best_candidates import PREFIX as CANDIDATES
 from edge_sdk.converters.quantization_points import (
     INTEGER,
     data_inputs,
@@ -86,7 +87,7 @@ class GroupGraph:
 
     def _all_labels(self, graph: onnx.GraphProto) -> dict[str, tuple[tuple[str, ...], bool]]:
         """Return owner and whether it is a layer's own name, for nodes and for what lowers them."""
-        labels: dict[str, tuple[tuple[str, ...], bool]] = {}
+        labels: dict[str, tuple[tuple[str, ...], bool]] = {CANDIDATES: ((), False)}
         for node in graph.node:
             entry: tuple[tuple[str, ...], bool]
             if is_weighted_layer(node, self._index):

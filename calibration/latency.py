@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from edge_sdk.calibration.group_graph import Boundary, GroupGraph
 from edge_sdk.calibration.profiles import Kernel
+from edge_sdk.converters.target import Target
 from edge_sdk.errors import EdgeError
 from edge_sdk.files import write_text
 from edge_sdk.precision_plan import PlanGroup
@@ -116,7 +117,7 @@ class LatencyTable:
         return self.predict(int8) - self.scaled(0.0).predict(int8)
 
     def check(self, model_key: str, target: str, groups: Collection[str]) -> None:
-        """Refuse the table if it is not of a model, a target and its groups.
+        """Refuse the table if it is not of a model, a target's library and its groups.
 
         Raises
         ------
@@ -129,7 +130,7 @@ class LatencyTable:
                 f"{self.model_key[:12]!r}, this model's with {model_key[:12]!r}): measure this one "
                 "with `edge-sdk profile`."
             )
-        if self.target != target:
+        if Target.parse(self.target).library != Target.parse(target).library:
             raise EdgeError(
                 f"The latency table is of the target {self.target!r}, not of {target!r}: measure "
                 "on that target with `edge-sdk profile`."

@@ -119,6 +119,7 @@ def search_plan(
     from edge_sdk.converters.layer_groups import layer_groups
     from edge_sdk.converters.lowering import lowering
     from edge_sdk.converters.model_file import head_spec_of, load_model, model_key
+    from edge_sdk.converters.target import Target
     from edge_sdk.search_report import search_report
 
     if importlib.util.find_spec("torch") is None:
@@ -155,7 +156,7 @@ def search_plan(
         laboratory = Laboratory(
             graph, spec, table, target, groups, frames, dataset, folder / "trials.json",
             {**conditions, **_place(times.conditions, target)}, Path(scratch), threads,
-            timed=latency is None,
+            timed=latency is None and Target.parse(target).on_cpu,
         )  # fmt: skip
         search = _Search(
             budget, Problem(_losses(sensitivity), times, kept), laboratory, groups, progress
@@ -226,9 +227,11 @@ class _Search:
             name = self._baselines.get(
                 plan, f"hybrid {len(self.trials) - len(self._baselines) + 1}"
             )
-            ratio, shift, drop = measured[plan]
+            ratio, shift, *points = measured[plan]
             ms = self._prior.latency.predict(plan) if ratio is None else ratio * float_ms
-            self.trials[plan] = Trial(name, plan, ms, shift.loss, shift.scores, shift.boxes, drop)
+            self.trials[plan] = Trial(
+                name, plan, ms, shift.loss, shift.scores, shift.boxes, *points
+            )
         self.problem = self._prior.corrected(
             {plan: Loss(one.scores, one.boxes**2) for plan, one in self.trials.items()},
             {plan: trial.ms for plan, trial in self.trials.items()},
@@ -245,12 +248,15 @@ class _Search:
         return [self.problem.fastest() if plan is None else plan for plan in plans]
 
     def _loss_bound(self) -> float:
-        """Return the limit as a loss; points are taken to grow with the loss, as in the trials."""
+        """Return the limit as a loss; points are taken to grow with the loss, as in the trials.
+
+        What counts is the bound of the points.
+        """
         bound = math.inf if self.budget.max_shift is None else self.budget.max_shift
         if self.budget.max_drop is not None:
-            pairs = [(t.loss, t.drop) for t in self.trials.values() if t.drop is not None]
+            pairs = [(t.loss, t.bound) for t in self.trials.values() if t.bound is not None]
             energy = sum(loss * loss for loss, _ in pairs)
-            slope = sum(loss * drop for loss, drop in pairs) / energy if energy else 0.0
+            slope = sum(loss * points for loss, points in pairs) / energy if energy else 0.0
             if slope > 0:
                 bound = min(bound, self.budget.max_drop / slope)
         return bound
@@ -302,7 +308,9 @@ def choose(trials: Sequence[Trial], budget: Budget) -> tuple[Trial, bool, str]:
 
 
 def _figures(trial: Trial, first: Trial) -> str:
-    accuracy = "" if trial.drop is None else f", {trial.drop:.2f} points of mAP50-95 lost"
+    accuracy = ""
+    if trial.drop is not None:
+        accuracy = f", {trial.drop:.2f} points of mAP50-95 lost (95 % bound {trial.bound:.2f})"
     return (
         f"{trial.ms:.2f} ms ({first.ms / trial.ms:.2f} times as fast as float), a shift of "
         f"{trial.loss:.4f}{accuracy}"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_sdk.engine_trial import EngineTrial
+from edge_sdk.gpu_state import gpu_state
 from edge_sdk.head_spec import HeadSpec
 from edge_sdk.progress import Progress, silent
 
@@ -41,7 +42,7 @@ def profile(
     ----------
     model : a float ONNX file of `convert`.
     calibration : of this model, a file of `calibrate`.
-    target : "openvino" or "onnxruntime".
+    target : "openvino", "onnxruntime", or "tensorrt" where there is a GPU.
     output : the table to write, JSON.
     method : how ranges are found; it hardly matters for latency.
     threads : that one inference may use; None leaves the choice to the library.
@@ -84,6 +85,7 @@ def measure(
     from edge_sdk.converters.lowering import lowering
     from edge_sdk.converters.lowering.instruction_set import needs_seven_bit_weights
     from edge_sdk.converters.model_file import model_key
+    from edge_sdk.converters.target import Target
 
     check(target)
     lower, narrow = lowering(target), needs_seven_bit_weights(target)
@@ -96,13 +98,15 @@ def measure(
             progress(done, len(plans), "profiling")
             name = {frozenset(): "float", everything: "int8"}.get(plan, f"mixed{done}")
             layers = frozenset(n for group in groups if group.name in plan for n in group.layers)
-            lowered = lower(graph, table, layers, seven_bit_weights=narrow) if layers else graph
+            plain = not layers and Target.parse(target).on_cpu
+            lowered = graph if plain else lower(graph, table, layers, seven_bit_weights=narrow)
             trial.add(name, lowered)
             profiles[plan] = kernels_of(
                 trial.engines[name], target, spec, threads=threads, repetitions=REPETITIONS
             )
             if name.startswith("mixed"):
                 trial.drop(name)
+        before = gpu_state() if target == "tensorrt" else {}
         trial.time(spec)
         progress(len(plans), len(plans), "profiling")
         return latency_table(
@@ -113,8 +117,13 @@ def measure(
             profiles,
             trial.times["float"].median,
             trial.times["int8"].median,
-            _conditions(trial),
+            {**_conditions(trial), **_gpu(before)},
         )
+
+
+def _gpu(before: dict[str, Any]) -> dict[str, Any]:
+    """Return the GPU's clocks and temperature around the measurement, if there was one."""
+    return {"gpu_before": before, "gpu_after": gpu_state()} if before else {}
 
 
 def _conditions(trial: EngineTrial) -> dict[str, Any]:

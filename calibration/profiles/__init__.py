@@ -6,12 +6,13 @@ import importlib
 from pathlib import Path
 from typing import NamedTuple
 
+from edge_sdk import cuda_driver
 from edge_sdk.errors import EdgeError, MissingExtra
 from edge_sdk.head_spec import HeadSpec
 from edge_sdk.runtime.backends import installed
 
-PROFILED = ("openvino", "onnxruntime")
-"""The targets whose engines tell the time of each kernel here."""
+PROFILED = ("openvino", "onnxruntime", "tensorrt")
+"""The targets whose engines tell the time of each kernel; TensorRT-RTX's are one kernel."""
 
 
 class Kernel(NamedTuple):
@@ -21,7 +22,8 @@ class Kernel(NamedTuple):
     ----------
     labels : what the engine calls it, and the names of the graph's nodes that it does the work of.
     ms : the least of its times, in milliseconds. A kernel takes a tenth of one, and other work on
-        the machine interrupts it for many, so that its median says more of that work.
+        the machine interrupts it for many, so that its median says more of that work. On a GPU,
+        where nothing else runs, it is the median.
     """
 
     labels: tuple[str, ...]
@@ -29,13 +31,15 @@ class Kernel(NamedTuple):
 
 
 def check(target: str) -> None:
-    """Raise EdgeError if the engines of a target cannot be profiled here."""
+    """Raise EdgeError if the engines of a target cannot be profiled on this machine."""
     if target not in PROFILED:
         raise EdgeError(
             f"Engines for {target!r} cannot be profiled here, only those for "
             f"{', '.join(PROFILED)}: run `edge-sdk profile` on the target, and give its table "
             "with --latency."
         )
+    if target == "tensorrt":
+        cuda_driver.first_gpu()
 
 
 def profile(

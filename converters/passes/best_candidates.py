@@ -34,6 +34,8 @@ from edge_sdk.converters.graph_index import drop_unread
 from edge_sdk.errors import EdgeError
 from edge_sdk.head_spec import CANDIDATE_OUTPUTS, HeadSpec
 
+PREFIX = "candidates"
+"""What the names of all nodes begin with, before a dot."""
 MOST = 3840
 """TensorRT's TopK takes no larger K."""
 
@@ -192,7 +194,7 @@ class _Tail:
     def constant(self, value: npt.NDArray[Any]) -> str:
         """Add a constant; return its name."""
         self.number += 1
-        name = f"candidates.constant{self.number}"
+        name = f"{PREFIX}.constant{self.number}"
         self.graph.initializer.append(numpy_helper.from_array(value, name))
         return name
 
@@ -203,7 +205,7 @@ class _Tail:
     def nodes(self, kind: str, inputs: list[str], outputs: int, **attributes: Any) -> list[str]:
         """Append a node; return the names of its outputs."""
         self.number += 1
-        name = f"candidates.{kind}{self.number}"
+        name = f"{PREFIX}.{kind}{self.number}"
         names = [f"{name}.{place}" for place in range(outputs)]
         self.graph.node.append(helper.make_node(kind, inputs, names, name, **attributes))
         return names

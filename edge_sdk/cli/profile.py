@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,7 +17,7 @@ _SHOWN = 8
 def profile(
     model: Annotated[Path, typer.Argument(help="A float ONNX file of `edge-sdk convert`.")],
     calib: Annotated[Path, typer.Option(help="Its calibration, from `edge-sdk calibrate`.")],
-    target: Annotated[str, typer.Option(help="openvino or onnxruntime.")],
+    target: Annotated[str, typer.Option(help="openvino, onnxruntime, or tensorrt (experimental).")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The table to write, JSON.")],
     threads: Threads = None,
 ) -> None:
@@ -38,10 +38,14 @@ def profile(
     )
     console.print(
         f"{output}: float {measured.predict(()):.2f} ms, all-INT8 "
-        f"{measured.predict(measured.groups):.2f} ms, {measured.conditions['threads']} threads of "
-        f"{measured.conditions['cpu']}.\n"
+        f"{measured.predict(measured.groups):.2f} ms, {_where(measured.conditions)}.\n"
         f"Next: edge-sdk plan {model} --calib {calib} --target {target} --latency {output} "
         "--max-shift S -o plan.yaml",
         soft_wrap=True,
         markup=False,
     )
+
+
+def _where(conditions: dict[str, Any]) -> str:
+    gpu = conditions.get("gpu_before", {}).get("name")
+    return gpu or f"{conditions['threads']} threads of {conditions['cpu']}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,21 +38,27 @@ class Execution:
     def __init__(self, plan: Plan, batch: int, resources: Resources) -> None:
         self._plan = plan
         self._held = resources.keep(Held(plan.execution_context()))
-        context = self._held.value
+        executor = self._held.value
         (tensor,) = plan.inputs.values()
-        if not context.set_input_shape(tensor.name, (batch, *tensor.shape[1:])):
+        if not executor.set_input_shape(tensor.name, (batch, *tensor.shape[1:])):
             least, most = plan.batches(tensor.name)
             raise EdgeError(
                 f"{plan.path} takes batches of {least} to {most}, not of {batch}: compile it "
                 f"again with --max-batch {batch}."
             )
         names = (*plan.inputs, *plan.outputs)
-        self.shapes = {name: tuple(context.get_tensor_shape(name)) for name in names}
+        self.shapes = {name: tuple(executor.get_tensor_shape(name)) for name in names}
 
     def bind(self, name: str, address: int) -> None:
         """Say where a tensor lies on the GPU."""
-        if not self._held.value.set_tensor_address(name, address):
+        executor = self._held.value
+        if not executor.set_tensor_address(name, address):
             raise self._plan.error(f"does not take a buffer for {name!r}")
+
+    def set_profiler(self, profiler: Any) -> None:
+        """Let the library report the time of each layer to an IProfiler, run by run."""
+        executor = self._held.value
+        executor.profiler = profiler
 
     def enqueue(self, stream: Stream) -> None:
         """Put one inference into a stream.
@@ -61,7 +68,8 @@ class Execution:
         EdgeError
             If the library refuses.
         """
-        if not self._held.value.execute_async_v3(stream.handle):
+        executor = self._held.value
+        if not executor.execute_async_v3(stream.handle):
             raise self._plan.error("fails when it runs")
 
 

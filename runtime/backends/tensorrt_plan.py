@@ -102,14 +102,16 @@ class Plan:
         return cls(trt, path, context, log, engine)
 
     def _dtype(self, name: str) -> np.dtype[Any]:
-        kind = self._engine.value.get_tensor_dtype(name).name
+        engine = self._engine.value
+        kind = engine.get_tensor_dtype(name).name
         if kind not in _TYPES:
             raise EdgeError(f"{self.path} has a tensor {name!r} of {kind}, which is not supported.")
         return np.dtype(_TYPES[kind])
 
     def batches(self, name: str) -> tuple[int, int]:
         """Return the smallest and the largest batch that an open input takes."""
-        least, _, most = map(tuple, self._engine.value.get_tensor_profile_shape(name, 0))
+        engine = self._engine.value
+        least, _, most = map(tuple, engine.get_tensor_profile_shape(name, 0))
         return int(least[0]), int(most[0])
 
     def execution_context(self) -> Any:
@@ -120,7 +122,8 @@ class Plan:
         EdgeError
             If the GPU has too little memory.
         """
-        made = self._engine.value.create_execution_context()
+        engine = self._engine.value
+        made = engine.create_execution_context()
         if made is None:
             if _MEMORY.search(self._log.text()):
                 raise _too_large(self.path, self.context)
@@ -129,7 +132,8 @@ class Plan:
 
     def layers(self) -> str:
         """Return what the engine's inspector says of its layers, as JSON."""
-        inspector = self._engine.value.create_engine_inspector()
+        engine = self._engine.value
+        inspector = engine.create_engine_inspector()
         text: str = inspector.get_engine_information(self.trt.LayerInformationFormat.JSON)
         return text
 

@@ -37,8 +37,7 @@ class Context:
         major, minor = (self._attribute(f"COMPUTE_CAPABILITY_{end}") for end in ("MAJOR", "MINOR"))
         self.capability = f"sm{major}{minor}"
         self.integrated = bool(self._attribute("INTEGRATED"))
-        if not borrowed:
-            weakref.finalize(self, _release, number)
+        self._end = None if borrowed else weakref.finalize(self, _release, number)
 
     @classmethod
     def open(cls, device: int = 0) -> Context:
@@ -87,6 +86,11 @@ class Context:
         traceback: TracebackType | None,
     ) -> None:
         call("cuCtxPopCurrent")
+
+    def close(self) -> None:
+        """Let go of it; a borrowed one stays as it was."""
+        if self._end is not None:
+            self._end()
 
 
 def _release(number: Any) -> None:

@@ -48,7 +48,8 @@ class HostBuffer:
         size = max(math.prod(shape) * kind.itemsize, 1)
         self._address = int(call("cuMemHostAlloc", size, _MAPPED))
         memory = (ctypes.c_ubyte * size).from_address(self._address)
-        self.array: npt.NDArray[Any] = np.frombuffer(memory, kind, math.prod(shape)).reshape(shape)
+        flat = np.frombuffer(memoryview(memory), kind, math.prod(shape))
+        self.array: npt.NDArray[Any] = flat.reshape(shape)
         self.array[...] = 0
 
     @property

@@ -260,14 +260,18 @@ def test_errors_while_running_carry_the_librarys_reason(
 
 
 def test_a_gpu_lost_in_a_stream_ends_it_with_one_sentence(bundle: Path, cuda: FakeDriver) -> None:
+    seen = 0
+
+    def lose(result: Any) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == 3:
+            cuda.failing["cuStreamSynchronize"] = CUresult.CUDA_ERROR_ILLEGAL_ADDRESS
+
     with Detector(bundle) as detector:
         pipeline = Pipeline(detector, [Scripted(40)], policy="every")
-        seen = 0
         with pytest.raises(EdgeError, match="the GPU was lost to this program; start it again"):
-            for _ in pipeline:
-                seen += 1
-                if seen == 3:
-                    cuda.failing["cuStreamSynchronize"] = CUresult.CUDA_ERROR_ILLEGAL_ADDRESS
+            pipeline.run([lose])
         assert seen >= 3
         cuda.failing.clear()
 

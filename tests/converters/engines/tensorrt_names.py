@@ -23,14 +23,22 @@ from pathlib import Path
 from types import ModuleType
 
 HERE = Path(__file__).parent
-CONVERTERS = HERE.parents[2] / "converters"
-SOURCES = (CONVERTERS / "engines" / "tensorrt_builder.py", CONVERTERS / "parsed_network.py")
+ROOT = HERE.parents[2]
+SOURCES = tuple(
+    ROOT / name
+    for name in (
+        "converters/engines/tensorrt_builder.py", "converters/parsed_network.py",
+        "runtime/backends/tensorrt_plan.py", "runtime/backends/tensorrt_execution.py",
+        "calibration/profiles/tensorrt.py",
+    )
+)  # fmt: skip
 CLASSES = {
     "builder": "Builder", "config": "IBuilderConfig", "network": "INetworkDefinition",
     "parser": "OnnxParser", "profile": "IOptimizationProfile", "native": "ILayer",
     "tensor": "ITensor", "scaling": "IDequantizeLayer", "elementwise": "IElementWiseLayer",
     "pooling": "IPoolingLayer", "convolution": "IConvolutionLayer",
-    "problem": "ParserError",
+    "problem": "ParserError", "runtime": "Runtime", "engine": "ICudaEngine",
+    "executor": "IExecutionContext", "inspector": "EngineInspector", "profiler": "IProfiler",
 }  # fmt: skip
 """What our code calls an object -> its class in the library."""
 
