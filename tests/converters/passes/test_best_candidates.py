@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 from edge_sdk.converters.passes.best_candidates import best_candidates
 from edge_sdk.converters.reference import run_float32
 from edge_sdk.errors import EdgeError
-from edge_sdk.head_spec import ROLES, HeadSpec, Layout
+from edge_sdk.head_spec import CANDIDATE_OUTPUTS, ROLES, HeadSpec, Layout
 from edge_sdk.runtime.letterbox import Placement
 from edge_sdk.runtime.postprocess import Postprocessor
 
