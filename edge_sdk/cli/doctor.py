@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import platform
 import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -50,6 +49,7 @@ def examine() -> dict[str, Any]:
     import edge_sdk
     from edge_sdk.evaluation.conditions import cpu_model, usable_cores
     from edge_sdk.runtime.kernels import instruction_set
+    from edge_sdk.runtime.sources.decoders import hardware_decoders
 
     features = _cpu_features()
     return {
@@ -68,6 +68,7 @@ def examine() -> dict[str, Any]:
         "onnxruntime_providers": _providers(),
         "opencv": _opencv(),
         "gstreamer": _gstreamer(),
+        "video_decoders": hardware_decoders(),
         "cameras": _cameras(),
     }
 
@@ -159,16 +160,12 @@ def _build_lines(text: str) -> list[tuple[str, str]]:
 def _gstreamer() -> dict[str, Any]:
     """Return what gst:// and csi:// sources find here."""
     from edge_sdk.runtime.sources.csi import PIPELINES
+    from edge_sdk.runtime.sources.decoders import JETSON, has_element
 
-    inspect = shutil.which("gst-inspect-1.0")
     return {
         "gst-launch-1.0": shutil.which("gst-launch-1.0"),
-        **{name: inspect is not None and _has_element(inspect, name) for name in PIPELINES},
+        **{name: has_element(name) for name in (*PIPELINES, JETSON)},
     }
-
-
-def _has_element(inspect: str, name: str) -> bool:
-    return subprocess.run([inspect, "--exists", name], check=False).returncode == 0
 
 
 def _cameras() -> list[dict[str, str]]:

@@ -8,6 +8,13 @@ import re
 from pathlib import Path
 
 from edge_sdk.errors import EdgeError
+from edge_sdk.runtime.sources.decoders import (
+    GSTREAMER,
+    SOFTWARE,
+    choose,
+    decoder,
+    hardware_decoders,
+)
 from edge_sdk.runtime.sources.pictures import PictureSource, is_picture
 from edge_sdk.runtime.sources.source import Frame, Source
 from edge_sdk.runtime.sources.uri import (
@@ -24,13 +31,10 @@ from edge_sdk.runtime.sources.uri import (
 __all__ = ["Frame", "Source", "open_source"]
 
 _CAMERA: Options = {"size": size, "fps": positive}
-_RTSP: Options = {"transport": transport, "latency": positive, "timeout": positive}
-_NETWORK: dict[str, Options] = {
-    "rtsp": _RTSP,
-    "rtsps": _RTSP,
-    "http": {"timeout": positive},
-    "https": {"timeout": positive},
-}
+_HTTP: Options = {"timeout": positive, "decoder": decoder}
+_RTSP: Options = {"transport": transport, "latency": positive, **_HTTP}
+_NETWORK: dict[str, Options] = {"rtsp": _RTSP, "rtsps": _RTSP, "http": _HTTP, "https": _HTTP}
+_FILE: Options = {"fps": positive, "loop": loop, "decoder": decoder}
 
 
 def open_source(uri: str | Path) -> Source:
@@ -80,7 +84,22 @@ def _open_network(parts: SourceUri) -> Source:
     from edge_sdk.runtime.sources.network import NetworkSource
 
     options, url = parts.take_options(_NETWORK[parts.scheme])
+    if _by_gstreamer(options.get("decoder", "auto"), parts):
+        from edge_sdk.runtime.sources.gstreamer import TIMEOUT, GStreamerSource, rtsp_pipeline
+
+        pipeline = rtsp_pipeline(url.text, options.get("transport"), options.get("latency"))
+        return GStreamerSource(parts.name, pipeline, timeout=options.get("timeout", TIMEOUT))
     return NetworkSource(parts.name, url.text, **options)
+
+
+def _by_gstreamer(wanted: str, parts: SourceUri) -> bool:
+    """Tell whether GStreamer reads a camera: asked for, or the best and no password is shown."""
+    rtsp = parts.scheme.startswith("rtsp")
+    if wanted == GSTREAMER and not rtsp:
+        raise EdgeError(f"{parts.name}: GStreamer reads rtsp:// here; else, write gst://PIPELINE.")
+    if wanted != "auto" or not rtsp or "@" in parts.text:
+        return wanted == GSTREAMER
+    return hardware_decoders()[:1] == [GSTREAMER]
 
 
 def _open_gstreamer(parts: SourceUri) -> Source:
@@ -103,9 +122,7 @@ def _open_path(parts: SourceUri) -> Source:
     if os.path.isdir(place):
         pictures = sorted(file for file in path.iterdir() if is_picture(file))
     elif os.path.isfile(place) and not is_picture(path):
-        from edge_sdk.runtime.sources.video import VideoSource
-
-        return VideoSource(parts.name, path, **parts.read_options({"fps": positive, "loop": loop}))
+        return _open_video(parts, path)
     elif os.path.isfile(place):
         pictures = [path]
     elif glob.has_magic(place):
@@ -114,3 +131,16 @@ def _open_path(parts: SourceUri) -> Source:
         raise EdgeError(f"There is no source at {parts.name[:200]!r}.")
     options = parts.read_options({"fps": positive, "loop": loop})
     return PictureSource(parts.name, pictures, **options)
+
+
+def _open_video(parts: SourceUri, path: Path) -> Source:
+    from edge_sdk.runtime.sources.video import ChipVideoSource, VideoSource
+
+    options = parts.read_options(_FILE)
+    wanted = options.pop("decoder", "auto")
+    if wanted == GSTREAMER:
+        raise EdgeError(f"{parts.name}: GStreamer reads rtsp:// here; else, write gst://PIPELINE.")
+    chip = choose(wanted, parts.name, GSTREAMER)
+    if chip == SOFTWARE:
+        return VideoSource(parts.name, path, **options)
+    return ChipVideoSource(parts.name, path, chip, **options)

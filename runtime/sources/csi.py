@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-
 from edge_sdk.errors import EdgeError
+from edge_sdk.runtime.sources.decoders import has_element
 from edge_sdk.runtime.sources.gstreamer import program
 
 _CAPS = "width={width},height={height},framerate={fps}/1"
@@ -27,10 +26,10 @@ def csi_pipeline(number: int, size: tuple[int, int] | None, fps: float | None) -
     EdgeError
         If this machine has no element for such cameras.
     """
-    inspect = program("gst-inspect-1.0")
+    program("gst-inspect-1.0")
     height, width = size or (720, 1280)
     for element, pipeline in PIPELINES.items():
-        if subprocess.run([inspect, "--exists", element], check=False).returncode == 0:
+        if has_element(element):
             return pipeline.format(number=number, width=width, height=height, fps=round(fps or 30))
     raise EdgeError(
         f"csi://{number}: this machine has none of the GStreamer elements "

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sdk.errors import EdgeError
+from edge_sdk.runtime.sources.decoders import JETSON, has_element
 from edge_sdk.runtime.sources.frame_memory import FrameMemory
 from edge_sdk.runtime.sources.source import Source
 from edge_sdk.runtime.sources.uri import redacted
@@ -179,6 +180,22 @@ class _Run:
         self._listener.join(GRACE)
         if not self._listener.is_alive() and self._process.stdout is not None:
             self._process.stdout.close()
+
+
+def rtsp_pipeline(url: str, transport: str | None = None, latency: float | None = None) -> str:
+    """Return the pipeline of a network camera; GStreamer chooses the decoder, a chip's if it can.
+
+    `transport` is "tcp" or "udp", `latency` the milliseconds to wait for packets out of order.
+    """
+    location = url.replace('"', "%22")
+    pipeline = (
+        f"rtspsrc 'location=\"{location}\"' protocols={transport or 'tcp'} "
+        f"latency={round(latency or 100)} drop-on-latency=true "
+        "! application/x-rtp,media=video ! decodebin"
+    )
+    # A Jetson's pictures stay in the video engine's memory until they have been converted.
+    convert = "! nvvidconv ! video/x-raw,format=BGRx" if has_element(JETSON) else ""
+    return f"{pipeline} {convert}"
 
 
 def program(name: str) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sdk.errors import EdgeError, MissingExtra
+from edge_sdk.runtime.sources.decoders import GSTREAMER, StreamDecoder, accelerator, choose
 from edge_sdk.runtime.sources.packets import PacketReader
 from edge_sdk.runtime.sources.source import Source
 
@@ -38,6 +39,7 @@ class NetworkSource(Source):
     transport : "tcp" or "udp", of RTSP.
     latency : milliseconds to wait for packets out of order, of RTSP over UDP.
     timeout : seconds without data after which the camera counts as lost.
+    decoder : see `edge_sdk.runtime.sources.decoders`; "auto" takes the best that is here.
 
     Raises
     ------
@@ -51,12 +53,13 @@ class NetworkSource(Source):
 
     def __init__(
         self, name: str, url: str, *, transport: str = "tcp", latency: float | None = None,
-        timeout: float = TIMEOUT,
+        timeout: float = TIMEOUT, decoder: str = "auto",
     ) -> None:  # fmt: skip
         super().__init__(name, 30.0)
         self._av = _pyav()
         self._url = url
         self._timeout = timeout
+        self._wanted, self._chip = decoder, ""
         self._closed = threading.Event()
         self._reader: PacketReader | None = None
         self._options = {"analyzeduration": str(PROBE)}
@@ -66,13 +69,14 @@ class NetworkSource(Source):
                 self._options["max_delay"] = str(round(latency * 1000))
 
     def _images(self) -> Iterator[npt.NDArray[np.uint8]]:
+        self._chip = self._chip or choose(self._wanted, self.name, GSTREAMER)
         reader = self._reader = PacketReader(self._connect, skips=self.skips)
         try:
             if not reader.open():
                 return
-            self._prepare(reader.stream)
+            decode = self._decoder(reader.stream)
             container, frame = reader.container, None
-            frames = self._frames(reader)
+            frames = self._frames(reader, decode)
             if reader.paced:
                 frames = self._paced(frames)
             for frame in frames:
@@ -87,7 +91,10 @@ class NetworkSource(Source):
         # Raised outside the handlers: the library's own errors hold the URL with its password.
         reason = ""
         try:
-            return self._av.open(self._url, options=self._options, timeout=self._timeout)
+            return self._av.open(
+                self._url, options=self._options, timeout=self._timeout,
+                hwaccel=accelerator(self._chip),
+            )  # fmt: skip
         except (self._av.FFmpegError, ValueError) as error:
             reason = self._reason(error)
         raise EdgeError(f"{self.name} cannot be opened: {reason}.")
@@ -98,14 +105,14 @@ class NetworkSource(Source):
         words = getattr(error, "strerror", None) or type(error).__name__
         return str(words[:1].lower() + words[1:])
 
-    def _prepare(self, stream: Any) -> None:
+    def _decoder(self, stream: Any) -> StreamDecoder:
         if stream is None:
             raise EdgeError(f"{self.name} has no video.")
         rate = float(stream.average_rate or stream.guessed_rate or 0)
         self.fps = rate if 0 < rate <= 1000 else 30.0
-        stream.codec_context.options = {"err_detect": "explode"}
+        return StreamDecoder(stream, self._chip, self.name, {"err_detect": "explode"})
 
-    def _frames(self, packets: Iterable[Any]) -> Iterator[Any]:
+    def _frames(self, packets: Iterable[Any], decode: StreamDecoder) -> Iterator[Any]:
         """Yield whole frames only: none before the first key frame, none after damage."""
         whole, reason = False, ""
         try:
@@ -113,8 +120,9 @@ class NetworkSource(Source):
                 if packet is None:
                     whole = False
                     continue
-                frames = self._decode(packet)
-                if frames is None:
+                frames = decode(packet)
+                self._chip = decode.chip  # one that failed is not tried again
+                if frames is None or packet.is_corrupt:
                     self.damaged += 1
                     whole = False
                     continue
@@ -128,14 +136,6 @@ class NetworkSource(Source):
             reason = self._reason(error)
         if reason:
             raise EdgeError(f"{self.name} is lost: {reason}.")
-
-    def _decode(self, packet: Any) -> list[Any] | None:
-        """Return the frames of a packet; None if it is damaged."""
-        try:
-            frames: list[Any] = packet.decode()
-        except self._av.InvalidDataError:
-            return None
-        return None if packet.is_corrupt else frames
 
     def _paced(self, frames: Iterator[Any]) -> Iterator[Any]:
         """Hold each frame back until its time has come."""

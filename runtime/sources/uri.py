@@ -2,17 +2,19 @@
 
 0                              the first webcam; 0?size=1280x720&fps=30
 /dev/video0                    the same by its device
-clip.mp4, file:///clip.mp4     a video file; clip.mp4?loop=3, clip.mp4?loop=forever
+clip.mp4, file:///clip.mp4     a video file; ?loop=3, ?loop=forever, ?decoder=nvdec
 photo.jpg, folder, *.jpg       pictures, in the order of their names; folder?fps=2&loop=2
-rtsp://user:word@host/path     a network camera; ?transport=udp&latency=200&timeout=5
-http://host/video.mjpg         MJPEG or HLS (.m3u8); ?timeout=5. https:// too
+rtsp://user:word@host/path     a network camera; ?transport=udp&latency=200&timeout=5&decoder=nvdec
+http://host/video.mjpg         MJPEG or HLS (.m3u8); ?timeout=5&decoder=software. https:// too
 csi://0                        a camera on the board's own connector; ?size=1280x720&fps=30
 gst://PIPELINE                 what gst-launch-1.0 takes, up to and without the sink
 test://street?seed=0           the test camera
 
 All of them also take max_fps=N, more frames than which are not looked at, and
 roi=LEFT,TOP,WIDTH,HEIGHT, the pixels to look at. `latency` is in milliseconds, `timeout` in
-seconds without a frame. Of rtsp and http, options that are not named here are the camera's.
+seconds without a frame, and `decoder` one of auto, software, nvdec, vaapi, v4l2 and gstreamer
+(see `edge_sdk.runtime.sources.decoders`). Of rtsp and http, options that are not named here are
+the camera's.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Video files, through OpenCV."""
+"""Video files, through OpenCV; through PyAV where a chip decodes them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from edge_sdk.errors import EdgeError
 from edge_sdk.opencv import opencv
+from edge_sdk.runtime.sources.decoders import StreamDecoder, accelerator
 from edge_sdk.runtime.sources.frame_memory import FrameMemory
 from edge_sdk.runtime.sources.source import Source
 
@@ -67,3 +68,44 @@ class VideoSource(Source):
     def close(self) -> None:
         """Close the file."""
         self._capture.release()
+
+
+class ChipVideoSource(Source):
+    """A video file that a chip decodes; the rest is as with `VideoSource`.
+
+    `chip` is what `decoders.choose` returned.
+    """
+
+    def __init__(
+        self, name: str, path: Path, chip: str, *, fps: float | None = None, loop: int | None = 1
+    ) -> None:
+        self._path, self._chip, self._loop = path, chip, loop
+        with self._open() as file:
+            stream = file.streams.video[0]
+            own = float(stream.average_rate or 0)
+            frames = stream.frames
+        super().__init__(name, fps or (own if 0 < own <= 1000 else 30.0))
+        self.frames = frames * loop if frames > 0 and loop is not None else None
+
+    def _open(self) -> Any:
+        import av
+
+        try:
+            file = av.open(str(self._path), hwaccel=accelerator(self._chip))
+            if file.streams.video:
+                return file
+        except (av.FFmpegError, ValueError, OSError):
+            pass
+        raise EdgeError(f"{self._path} is not a video that FFmpeg can read, or it is damaged.")
+
+    def _images(self) -> Iterator[npt.NDArray[np.uint8]]:
+        played = 0
+        while played != self._loop:
+            with self._open() as file:
+                stream = file.streams.video[0]
+                decode = StreamDecoder(stream, self._chip, self.name, {})
+                for packet in file.demux(stream):
+                    for frame in decode(packet) or ():
+                        yield frame.to_ndarray(format="bgr24")
+            self._chip = decode.chip  # one that failed is not tried again
+            played += 1
