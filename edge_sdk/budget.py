@@ -22,7 +22,8 @@ class Budget:
 
     Attributes
     ----------
-    max_drop : points of mAP50-95 (0..100) that may be lost against float on `labels`.
+    max_drop : points of mAP50-95 (0..100) that may be lost against float on `labels`: the upper
+        95 % bound of the loss (paired bootstrap over the images) must not exceed it.
     max_shift : the largest loss of `edge_sdk.calibration.sensitivity.Shift` against float.
     max_latency : milliseconds of one inference.
     labels : labelled images for `max_drop`: training images, not those of the final figures.
@@ -63,7 +64,10 @@ class Budget:
     def __str__(self) -> str:
         limits = []
         if self.max_drop is not None:
-            limits.append(f"at most {self.max_drop:g} points of mAP50-95 lost on {self.labels}")
+            limits.append(
+                f"at most {self.max_drop:g} points of mAP50-95 lost on {self.labels} (upper 95 % "
+                "bound)"
+            )
         if self.max_shift is not None:
             limits.append(f"a shift of at most {self.max_shift:g}")
         if self.max_latency is not None:

@@ -481,7 +481,8 @@ def _searched(search: HybridPlan | None) -> dict[str, Any]:
         return {}
     chosen = search.chosen
     found = {"budget": search.budget, "met": search.met, "ms": chosen.ms, "shift": chosen.loss}
-    return {"search": {**found, "points_lost": chosen.drop}}
+    points = {"points_lost": chosen.drop, "points_lost_bound": chosen.bound}
+    return {"search": {**found, **points}}
 
 
 def _summary(plan: PrecisionPlan, method: str) -> dict[str, Any]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from edge_sdk.calibration.shift import Shift
     from edge_sdk.datasets.sample import Dataset
+    from edge_sdk.evaluation import ClassMatches
     from edge_sdk.precision_plan import PlanGroup
     from edge_sdk.quantization_table import QuantizationTable
 
@@ -41,11 +42,13 @@ class Measured(NamedTuple):
     ratio : latency over that of float; None where it could not be timed.
     shift : of the outputs against float, on calibration images.
     drop : points of mAP50-95 lost against float on the labelled images; None without labels.
+    bound : upper 95 % bound of that loss (paired bootstrap over the images).
     """
 
     ratio: float | None
     shift: Shift
     drop: float | None
+    bound: float | None
 
 
 @dataclass
@@ -96,7 +99,7 @@ class Laboratory:
         self._key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         self._trial = EngineTrial(engine, self.folder, self.threads)
         self._float_outputs: list[Any] | None = None
-        self._float_map: float | None = None
+        self._float_matches: Sequence[ClassMatches] = ()
         self._known = self._load()
 
     def measure(self, plans: Sequence[Int8], progress: Progress = silent) -> dict[Int8, Measured]:
@@ -125,7 +128,7 @@ class Laboratory:
             return Measured(
                 1.0 if self.timed else None,
                 shift(self.spec, self._float_outputs, self._float_outputs),
-                None if self.dataset is None else 0.0,
+                *((None, None) if self.dataset is None else (0.0, 0.0)),
             )
         layers = frozenset(n for group in self.groups if group.name in plan for n in group.layers)
         name = "candidate"
@@ -134,10 +137,7 @@ class Laboratory:
         try:
             outputs = self._outputs(name)
             moved = shift(self.spec, self._float_outputs, outputs)
-            drop = None
-            if self.dataset is not None and self._float_map is not None:
-                drop = 100 * (self._float_map - self._map(name))
-            return Measured(self._ratio(name), moved, drop)
+            return Measured(self._ratio(name), moved, *self._drop(name))
         finally:
             self._trial.drop(name)
 
@@ -147,7 +147,7 @@ class Laboratory:
             return
         self._trial.add("float", self.graph)
         if self.dataset is not None:
-            self._float_map = self._map("float")
+            self._float_matches = self._matches("float")
         self._float_outputs = self._outputs("float")
 
     def _ratio(self, name: str) -> float | None:
@@ -167,20 +167,30 @@ class Laboratory:
         finally:
             engine.close()
 
-    def _map(self, name: str) -> float:
-        from edge_sdk.evaluation.evaluate import EVALUATION, evaluate
+    def _drop(self, name: str) -> tuple[float, float] | tuple[None, None]:
+        """Return the points lost against float on the labelled images, and their upper bound."""
+        from edge_sdk.evaluation import paired_difference
+
+        if self.dataset is None:
+            return None, None
+        lost = paired_difference(self._float_matches, self._matches(name))
+        return 100 * lost.value, 100 * lost.upper
+
+    def _matches(self, name: str) -> Sequence[ClassMatches]:
+        from edge_sdk.evaluation import EVALUATION, match, predict
         from edge_sdk.runtime.detector import Detector
 
         assert self.dataset is not None
+        samples, names = self.dataset.images, self.dataset.names
         engine = self._trial.open(name, self.spec)
         with Detector.from_engine(engine, self.spec, **EVALUATION) as detector:
-            accuracy = evaluate(detector, self.dataset)
-        if accuracy.map is None:
+            found = match(predict(detector, self.dataset), samples, names)
+        if not any(one.objects.any() for one in found):
             raise EdgeError(
                 f"The labelled images of {self.dataset.source} hold no object, so that no loss of "
                 "accuracy can be measured: give others with --labels, or use --max-shift."
             )
-        return accuracy.map
+        return found
 
     def _load(self) -> dict[Int8, Measured]:
         from edge_sdk.calibration.shift import Shift
@@ -191,7 +201,7 @@ class Laboratory:
                 return {}
             return {
                 frozenset(entry["int8"]): Measured(
-                    entry["ratio"], Shift(**entry["shift"]), entry["drop"]
+                    entry["ratio"], Shift(**entry["shift"]), entry["drop"], entry["bound"]
                 )
                 for entry in values["plans"]
             }
@@ -205,6 +215,7 @@ class Laboratory:
                 "ratio": measured.ratio,
                 "shift": asdict(measured.shift),
                 "drop": measured.drop,
+                "bound": measured.bound,
             }
             for plan, measured in self._known.items()
         ]

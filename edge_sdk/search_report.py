@@ -27,7 +27,10 @@ def add_search(report: Report, found: HybridPlan) -> None:
         f"{conditions.get('cpu')}, {conditions.get('date')}."
     )
     if conditions["labels"]:
-        measured += f" Points of mAP50-95: {conditions['labels']}."
+        measured += (
+            f" Points of mAP50-95: {conditions['labels']}; the upper 95 % bound (paired bootstrap "
+            "over the images) is what a limit on them is held to."
+        )
     report.chart(
         "The front: latency against loss",
         scatter(
@@ -45,13 +48,13 @@ def add_search(report: Report, found: HybridPlan) -> None:
     report.table(
         "Plans that were measured",
         ["plan", "INT8 groups", "ms", "speed", "shift", "scores, nats", "boxes, strides",
-         *(["points lost"] if labelled else [])],
+         *(["points lost", "at most"] if labelled else [])],
         [
             [
                 f"{one.name}{' (chosen)' if one == found.chosen else ''}", str(len(one.int8)),
                 f"{one.ms:.2f}", f"{first.ms / one.ms:.2f}x", f"{one.loss:.3g}",
                 f"{one.scores:.3g}", f"{one.boxes:.3g}",
-                *([f"{one.drop or 0.0:.2f}"] if labelled else []),
+                *([f"{one.drop or 0.0:.2f}", f"{one.bound or 0.0:.2f}"] if labelled else []),
             ]
             for one in sorted(found.trials, key=lambda one: -one.ms)
         ],

@@ -14,7 +14,8 @@ def test_without_a_limit_the_shift_is_limited() -> None:
 
 def test_it_reads_as_a_sentence() -> None:
     text = str(Budget(max_drop=0.5, labels="data", max_latency=8))
-    assert text == "at most 0.5 points of mAP50-95 lost on data and at most 8 ms"
+    points = "at most 0.5 points of mAP50-95 lost on data (upper 95 % bound)"
+    assert text == f"{points} and at most 8 ms"
 
 
 @pytest.mark.parametrize(

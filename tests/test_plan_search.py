@@ -218,9 +218,9 @@ def test_a_table_or_calibration_of_another_model_is_refused(
     assert not (tmp_path / "plan.yaml").exists()
 
 
-def trial(name: str, ms: float, loss: float, drop: float | None = None) -> Trial:
+def trial(name: str, ms: float, loss: float, bound: float | None = None) -> Trial:
     groups = frozenset() if name == "float" else frozenset({name})
-    return Trial(name, groups, ms, loss, loss, 0.0, drop)
+    return Trial(name, groups, ms, loss, loss, 0.0, None if bound is None else 0.0, bound)
 
 
 @pytest.mark.parametrize(
@@ -248,3 +248,10 @@ def test_the_best_within_the_budget_is_chosen(budget: Budget, name: str, met: bo
     chosen, kept, remark = choose(trials, budget)
     assert (chosen.name, kept) == (name, met)
     assert remark.endswith(".")
+
+
+def test_a_limit_on_points_is_held_by_the_bound_of_the_loss() -> None:
+    one = Trial("hybrid 1", frozenset({"a"}), 5.0, 0.1, 0.1, 0.0, drop=0.1, bound=0.6)
+    assert not one.within(Budget(max_drop=0.5, labels="x"))
+    assert one.within(Budget(max_drop=0.6, labels="x"))
+    assert not one._replace(drop=None, bound=None).within(Budget(max_drop=0.6, labels="x"))

@@ -34,6 +34,14 @@ BuildTarget = Annotated[
         "tensorrt-rtx:smNN (a GPU of that compute capability), tensorrt:remote (another device)."
     ),
 ]
+RunTarget = Annotated[
+    str | None,
+    typer.Option(
+        help="The engine to run: openvino, onnxruntime, or on a GPU tensorrt or tensorrt-rtx "
+        "(experimental); by default the best one that runs here."
+    ),
+]
+Device = Annotated[int, typer.Option(min=0, help="The GPU, as CUDA counts them.")]
 Threads = Annotated[
     int | None,
     typer.Option(min=1, help="Threads of one inference; by default the engine's own choice."),
@@ -50,7 +58,10 @@ Hybrid = Annotated[
 ]
 MaxDrop = Annotated[
     float | None,
-    typer.Option(help="Search: points of mAP50-95 that may be lost, measured on --labels."),
+    typer.Option(
+        help="Search: points of mAP50-95 that may be lost on --labels; the upper 95 % bound of the "
+        "loss (paired bootstrap over the images) is held to it, so few images need a wide limit."
+    ),
 ]
 MaxShift = Annotated[
     float | None,

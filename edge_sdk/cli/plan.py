@@ -92,12 +92,13 @@ def show_search(found: HybridPlan) -> None:
             "ms": trial.ms,
             "shift": trial.loss,
             "points lost": trial.drop,
+            "at most": trial.bound,
         }
         for trial in sorted(found.trials, key=lambda trial: -trial.ms)
     ]
     if all(row["points lost"] is None for row in rows):
         for row in rows:
-            del row["points lost"]
+            del row["points lost"], row["at most"]
     console.print(table(rows, f"Asked: {found.budget}"))
     style = None if found.met else "yellow"
     console.print(found.remark, style=style, soft_wrap=True, markup=False)

@@ -69,6 +69,8 @@ def test_points_are_measured_on_labels(made: Path, tmp_path: Path) -> None:
         "--max-drop", 50, "--labels", "test://street?seed=4&size=128x96&frames=2",
     )  # fmt: skip
     assert "points lost" in result.output
+    report = plan.with_suffix(".html").read_text()
+    assert "upper 95 % bound" in report
     assert "at most 50 points of mAP50-95 lost" in PrecisionPlan.load(plan).about
 
 
