@@ -19,14 +19,18 @@ ONNX = [
 ]  # fmt: skip
 EVALUATION = ["faster-coco-eval>=1.6", "polygraphy>=0.49.20", "matplotlib>=3.8"]
 CONVERT = [*CLI, *OPENCV, *ONNX, *EVALUATION]
+# The driver's interface and the compiler of kernels; a device with CUDA 12, such as a Jetson with
+# JetPack 6, brings its own compiler.
+CUDA = ["cuda-bindings>=12.8", "nvidia-cuda-nvrtc>=13; platform_system != 'Darwin'"]
 EXTRAS = {
     "cli": CLI,
     "camera": [*OPENCV, "av>=13"],
     "mqtt": ["paho-mqtt>=2"],
     "openvino": ["openvino>=2024.6"],
     "onnxruntime": ["onnxruntime>=1.20"],
-    "tensorrt": ["onnx>=1.17", "tensorrt>=10.3"],
-    "tensorrt-rtx": ["onnx>=1.17", "tensorrt-rtx>=1.4"],
+    "tensorrt": ["onnx>=1.17", "tensorrt>=10.3", *CUDA],
+    "tensorrt-rtx": ["onnx>=1.17", "tensorrt-rtx>=1.4", *CUDA],
+    "cuda": CUDA,
     "supervision": ["supervision>=0.22"],
     "convert": CONVERT,
     "train": [*CONVERT, "torch>=2.6", "safetensors>=0.4", "onnxscript>=0.1"],

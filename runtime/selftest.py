@@ -179,7 +179,7 @@ class Selftest:
 
 
 def selftest(
-    path: Path | str, *, target: str | None = None, threads: int | None = None
+    path: Path | str, *, target: str | None = None, threads: int | None = None, device: int = 0
 ) -> Selftest:
     """Run a bundle's stored frames through its engine, and compare what is seen.
 
@@ -188,6 +188,7 @@ def selftest(
     path : a bundle.
     target : the engine to ask; None takes the best one that is installed.
     threads : that one inference may use; None leaves the choice to the engine.
+    device : the GPU, as CUDA counts them.
 
     Raises
     ------
@@ -199,7 +200,9 @@ def selftest(
     with Bundle.open(path) as bundle:
         stored = Expectation.read(bundle)
         settings = {**RUNNING, "score": stored.score / SLACK}
-        with Detector(bundle.folder, target=target, threads=threads, **settings) as detector:
+        with Detector(
+            bundle.folder, target=target, threads=threads, device=device, **settings
+        ) as detector:
             found = [detector(frame) for frame in stored.frames]
             return judge(stored, found, detector.target)
 

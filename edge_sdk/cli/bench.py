@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edge_sdk.cli.console import console, print_json, progress_bar
+from edge_sdk.cli.options import Device, RunTarget
 from edge_sdk.cli.tables import details, table
 from edge_sdk.errors import EdgeError
 
@@ -28,7 +29,8 @@ def bench(
     source: Annotated[
         str, typer.Option(help="Frames: a video, a folder of images or the test camera.")
     ] = "test://street?seed=0",
-    target: Annotated[str | None, typer.Option(help="openvino or onnxruntime.")] = None,
+    target: RunTarget = None,
+    device: Device = 0,
     threads: Annotated[int | None, typer.Option(help="Of one inference.")] = None,
     repetitions: Annotated[int, typer.Option(min=1, help="Timed frames.")] = 200,
     warmup: Annotated[int, typer.Option(min=0, help="Frames before, not counted.")] = 20,
@@ -40,9 +42,11 @@ def bench(
     """Measure how long a frame takes: letterbox, inference, post-processing, total."""
     from edge_sdk.evaluation.conditions import conditions
     from edge_sdk.evaluation.latency import measure_latency
+    from edge_sdk.gpu_state import gpu_state
+    from edge_sdk.runtime.backends import on_gpu
 
     with ExitStack() as stack, progress_bar() as progress:
-        detectors = _open(stack, model, target, threads, against_float)
+        detectors = _open(stack, model, target, device, threads, against_float)
         frames = _frames(source)
         measured = measure_latency(
             detectors, frames, repetitions=repetitions, warmup=warmup, progress=progress
@@ -60,7 +64,10 @@ def bench(
             "warmup": f"{warmup} frames before, not counted",
             "unit": "milliseconds",
             "latency": {name: latency.to_dict() for name, latency in measured.items()},
-            "conditions": conditions(threads),
+            "conditions": {
+                **conditions(threads),
+                **({"gpu": gpu_state(device)} if on_gpu(first.target) else {}),
+            },
         }
     if json:
         print_json(result)
@@ -69,11 +76,12 @@ def bench(
 
 
 def _open(
-    stack: ExitStack, model: Path, target: str | None, threads: int | None, against_float: bool
-) -> dict[str, Detector]:
+    stack: ExitStack, model: Path, target: str | None, device: int, threads: int | None,
+    against_float: bool,
+) -> dict[str, Detector]:  # fmt: skip
     from edge_sdk.runtime import Detector
 
-    first = stack.enter_context(Detector(model, target=target, threads=threads))
+    first = stack.enter_context(Detector(model, target=target, device=device, threads=threads))
     if not against_float:
         return {model.name: first}
     if model.suffix == ".onnx":

@@ -21,7 +21,9 @@ _FEATURES = (
 _PACKAGES = (
     ("openvino", "openvino", "engine, the default on x86-64"),
     ("onnxruntime", "onnxruntime", "engine, the default elsewhere"),
-    ("tensorrt-rtx", "tensorrt-rtx", "build for NVIDIA GPUs that are not here"),
+    ("tensorrt", "tensorrt", "engine on NVIDIA GPUs (experimental)"),
+    ("tensorrt-rtx", "tensorrt-rtx", "the same, and build for GPUs that are not here"),
+    ("cuda-bindings", "tensorrt", "run on NVIDIA GPUs"),
     ("opencv", "camera", "video files, cameras, pictures"),
     ("av", "camera", "network cameras: rtsp://, http://"),
     ("paho-mqtt", "mqtt", "MQTT sinks"),
@@ -45,7 +47,7 @@ def doctor(
 
 
 def examine() -> dict[str, Any]:
-    """Return what this machine has, as plain values; imports nothing that looks for a GPU."""
+    """Return what this machine has, as plain values; imports no library of a GPU's."""
     import edge_sdk
     from edge_sdk.evaluation.conditions import cpu_model, usable_cores
     from edge_sdk.runtime.kernels import instruction_set
@@ -95,15 +97,20 @@ def _int8(features: list[str]) -> str:
 
 
 def _gpu() -> dict[str, Any]:
-    """Return what is known of an NVIDIA GPU from files alone: no library is loaded."""
-    from edge_sdk.evaluation.conditions import version_of
+    """Return what is known of NVIDIA GPUs; only the driver is asked, which needs no package."""
+    from edge_sdk.cuda_driver import gpus
+    from edge_sdk.errors import EdgeError
 
     driver = Path("/proc/driver/nvidia/version")
     jetson = Path("/etc/nv_tegra_release")
+    try:
+        found: list[str] | str = [f"{gpu.index}: {gpu.name}, {gpu.capability}" for gpu in gpus()]
+    except EdgeError as error:
+        found = str(error)
     return {
+        "devices": found,
         "cuda_driver": driver.read_text().splitlines()[0] if driver.is_file() else None,
         "nvidia_smi": shutil.which("nvidia-smi"),
-        "tensorrt": version_of("tensorrt"),
         "jetson": jetson.read_text().splitlines()[0] if jetson.is_file() else None,
         "trtexec": shutil.which("trtexec"),
     }

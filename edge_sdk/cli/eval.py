@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from edge_sdk.cli.console import console, print_json, progress_bar
+from edge_sdk.cli.options import Device, RunTarget
 from edge_sdk.cli.tables import details, table
 
 
@@ -18,7 +19,8 @@ def eval(
         typer.Option(help="A folder with a data.yaml, a COCO json, a VOC folder, or test://street"),
     ],
     split: Annotated[str, typer.Option(help="train, val or test.")] = "val",
-    target: Annotated[str | None, typer.Option(help="openvino or onnxruntime.")] = None,
+    target: RunTarget = None,
+    device: Device = 0,
     threads: Annotated[int | None, typer.Option(help="Of one inference.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first images.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
@@ -32,7 +34,7 @@ def eval(
     dataset = open_dataset(data, split)
     dataset = dataset.first(limit) if limit else dataset
     with (
-        Detector(model, target=target, threads=threads, **EVALUATION) as detector,
+        Detector(model, target=target, device=device, threads=threads, **EVALUATION) as detector,
         progress_bar() as progress,
     ):
         accuracy = evaluate(detector, dataset, progress)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edge_sdk.cli.console import console
+from edge_sdk.cli.options import Device, RunTarget
 from edge_sdk.cli.tables import table
 
 if TYPE_CHECKING:
@@ -60,9 +61,14 @@ def run(
     ] = None,
     threads: Annotated[int | None, typer.Option(help="Of one inference.")] = None,
     parallel: Annotated[
-        int, typer.Option(help="Inferences at a time: 2 of one thread give more than 1 of two.")
-    ] = 1,
-    target: Annotated[str | None, typer.Option(help="openvino or onnxruntime.")] = None,
+        int | None,
+        typer.Option(
+            help="Inferences at a time: 2 of one thread give more than 1 of two. By default 1 on "
+            "a CPU and 2 on a GPU."
+        ),
+    ] = None,
+    target: RunTarget = None,
+    device: Device = 0,
 ) -> None:
     """Stream frames through a detector; Ctrl-C ends, and finishes the files.
 
@@ -71,7 +77,7 @@ def run(
     from edge_sdk.runtime import Detector, stream
 
     stop = _stop_at_signals()
-    settings = {"target": target, "threads": threads, "parallel": parallel}
+    settings = {"target": target, "threads": threads, "parallel": parallel, "device": device}
     with Detector(model, **settings, score=score, iou=iou) as detector:  # type: ignore[arg-type]
         if serve:
             console.print(f"Live page: http://{serve}/", markup=False)
@@ -89,7 +95,8 @@ def run(
                 serve=serve,
                 stop=stop,
             )
-        how = f"threads {threads or 'by default'}" + (f" x {parallel}" if parallel > 1 else "")
+        how = f"threads {threads or 'by default'}"
+        how += f" x {detector.parallel}" if detector.parallel > 1 else ""
         _show(summary, f"{model.name}, {detector.target}, {how}")
     if summary.failures:
         raise typer.Exit(1)

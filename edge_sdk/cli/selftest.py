@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from edge_sdk.cli.console import console, print_json
+from edge_sdk.cli.options import Device, RunTarget
 from edge_sdk.cli.tables import table
 
 _ROWS = {
@@ -19,9 +20,8 @@ _ROWS = {
 
 def selftest(
     bundle: Annotated[Path, typer.Argument(help="A bundle NAME.edge.")],
-    target: Annotated[
-        str | None, typer.Option(help="The engine to ask; by default the best one that runs here.")
-    ] = None,
+    target: RunTarget = None,
+    device: Device = 0,
     threads: Annotated[int | None, typer.Option(help="Of one inference.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
@@ -32,7 +32,7 @@ def selftest(
     """
     from edge_sdk.runtime.selftest import selftest as run
 
-    result = run(bundle, target=target, threads=threads)
+    result = run(bundle, target=target, threads=threads, device=device)
     if json:
         print_json({"bundle": str(bundle), **result.to_dict()})
     else:
