@@ -66,6 +66,6 @@ class History:
         lower.set(ylim=(0, 1), xlabel="step", ylabel="on the validation images")
         for axes in (upper, lower):
             axes.grid(alpha=0.3)
-            axes.legend()
+            axes.legend(loc="upper right")
         with replacing(self._picture) as beside:
             figure.savefig(beside, dpi=110)
