@@ -4,13 +4,14 @@ The inspector's JSON (`trtexec --exportLayerInfo`, or the detailed output of IEn
 lists the kernels of an engine, with the ONNX nodes that each one does the work of. So here, and
 only here, it shows whether a planned layer got an integer kernel, and how many kernels do nothing
 but rearrange values. TensorRT 10 says "Format/Datatype", TensorRT 11 has the two apart.
+With a profile (`trtexec --exportProfile`) each finding tells its time, the longest first.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,25 +22,30 @@ _NODE = re.compile(r"\[ONNX Layer: ([^\]]*)\]")
 _INT8_TACTIC = re.compile(r"int8|imma|i8i8|_i8", re.IGNORECASE)
 
 
-def lint_engine(path: Path | str, planned: Collection[str]) -> Lint:
+def lint_engine(
+    path: Path | str, planned: Collection[str], profile: Path | str | None = None
+) -> Lint:
     """Look for planned layers without an integer kernel, and for kernels that cost time.
 
     Parameters
     ----------
     path : the inspector's JSON.
     planned : names of the layers that are to run in INT8.
+    profile : how long each layer takes: the JSON of `trtexec --exportProfile`.
 
     Raises
     ------
     EdgeError
-        If the file is not what an inspector writes, or has no details.
+        If a file is not what TensorRT writes, or has no details.
     """
     layers = _layers(path)
+    times = {} if profile is None else _times(profile)
+    layers.sort(key=lambda layer: -times.get(str(layer.get("Name")), 0.0))
     integer = {name for layer in layers if _is_integer(layer) for name in _nodes(layer)}
     missing = sorted(set(planned) - integer)
     findings = [Finding("plan", name, "no integer kernel does its work") for name in missing]
-    findings += _reformats(layers)
-    findings += _float_outputs(layers, planned)
+    findings += _reformats(layers, times)
+    findings += _float_outputs(layers, planned, times)
     return Lint(len(planned), len(planned) - len(missing), tuple(findings))
 
 
@@ -55,6 +61,30 @@ def _layers(path: Path | str) -> list[dict[str, Any]]:
             "export it with `trtexec --exportLayerInfo=layers.json`."
         )
     return layers
+
+
+def _times(path: Path | str) -> dict[str, float]:
+    """Return the milliseconds of each layer: medians, or averages of versions without."""
+    try:
+        entries = json.loads(Path(path).read_text(encoding="utf-8"))
+        return {
+            str(entry["name"]): float(entry.get("medianMs", entry.get("averageMs")))
+            for entry in entries
+            if "name" in entry
+        }
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise EdgeError(
+            f"Cannot read the profile of an engine from {path} ({error}): export it with "
+            "`trtexec --exportProfile=profile.json`."
+        ) from error
+
+
+def _cost(layer: dict[str, Any], times: Mapping[str, float]) -> str:
+    """Return how long a layer takes, in words; nothing where that is not known."""
+    time = times.get(str(layer.get("Name")))
+    if time is None:
+        return ""
+    return f"; {time:.4f} ms, {time / max(sum(times.values()), 1e-9):.1%} of all"
 
 
 def _nodes(layer: dict[str, Any]) -> list[str]:
@@ -81,16 +111,20 @@ def _is_integer(layer: dict[str, Any]) -> bool:
     )
 
 
-def _reformats(layers: list[dict[str, Any]]) -> Iterator[Finding]:
+def _reformats(layers: list[dict[str, Any]], times: Mapping[str, float]) -> Iterator[Finding]:
     for layer in layers:
         if layer.get("LayerType") == "Reformat":
             before, after = (", ".join(_kinds(layer, end)) for end in ("Inputs", "Outputs"))
-            yield Finding("reformat", str(layer.get("Name", "")), f"{before} to {after}")
+            text = f"{before} to {after}{_cost(layer, times)}"
+            yield Finding("reformat", str(layer.get("Name", "")), text)
 
 
-def _float_outputs(layers: list[dict[str, Any]], planned: Collection[str]) -> Iterator[Finding]:
+def _float_outputs(
+    layers: list[dict[str, Any]], planned: Collection[str], times: Mapping[str, float]
+) -> Iterator[Finding]:
     for layer in layers:
         names = [name for name in _nodes(layer) if name in planned]
         outputs = _kinds(layer, "Outputs")
         if names and outputs and not any("int8" in kind.lower() for kind in outputs):
-            yield Finding("float_output", names[0], f"its kernel writes {', '.join(outputs)}")
+            text = f"its kernel writes {', '.join(outputs)}{_cost(layer, times)}"
+            yield Finding("float_output", names[0], text)

@@ -158,6 +158,26 @@ def build(
     return bytes(plan)
 
 
+def inspect(parsed: ParsedNetwork, plan: bytes) -> str:
+    """Return what the engine inspector says of the layers of a built engine, as JSON.
+
+    Only on a machine whose GPU can run the engine, and which has just built it.
+
+    Raises
+    ------
+    EdgeError
+        If the engine cannot be read back.
+    """
+    trt = parsed.trt
+    runtime = trt.Runtime(parsed.log.logger)
+    engine = runtime.deserialize_cuda_engine(plan)
+    if engine is None:
+        raise EdgeError(f"The engine cannot be read back: {parsed.log.reason()}.")
+    inspector = engine.create_engine_inspector()
+    text: str = inspector.get_engine_information(trt.LayerInformationFormat.JSON)
+    return text
+
+
 def capabilities(trt: ModuleType) -> list[str]:
     """Return the compute capabilities that a library builds for without a GPU: "sm75", ..."""
     members = getattr(getattr(trt, "ComputeCapability", None), "__members__", {})

@@ -2,10 +2,11 @@
 
     lowered.onnx     the typed graph: all that a device needs
     NAME.engine      the engine; the name says for which GPU and library, and depends on the graph
-    lint.txt         what the linter found in the network as parsed
+    lint.txt         what the linter found in the network as parsed, and in the engine
+    layers.json      the engine's layers, as its inspector tells them; only where a GPU is
     build.log        what the library said, word by word
 
-The folder for a device elsewhere has COMMANDS.txt in place of the last three, and
+The folder for a device elsewhere has COMMANDS.txt in place of all but the first, and
 lowered-both.onnx, the other form of the bottlenecks' additions (see `lowering.tensorrt`).
 """
 
@@ -18,7 +19,14 @@ from types import ModuleType
 
 import onnx
 
-from edge_sdk.converters.engines.tensorrt_builder import BuildOptions, ParsedNetwork, build, parse
+from edge_sdk.converters.engine_linter import lint_engine
+from edge_sdk.converters.engines.tensorrt_builder import (
+    BuildOptions,
+    ParsedNetwork,
+    build,
+    inspect,
+    parse,
+)
 from edge_sdk.converters.lowering.tensorrt import LAYERS_KEY
 from edge_sdk.converters.model_file import metadata
 from edge_sdk.converters.parsed_network import view
@@ -28,6 +36,7 @@ from edge_sdk.progress import Progress, silent
 
 GRAPH = "lowered.onnx"
 OTHER_GRAPH = "lowered-both.onnx"
+LAYERS = "layers.json"
 
 _COMMANDS = """\
 On the device, in this folder, with TensorRT 10.3 or newer:
@@ -37,10 +46,12 @@ On the device, in this folder, with TensorRT 10.3 or newer:
 or without edge-sdk (from TensorRT 11 on, --stronglyTyped says nothing new):
 
     trtexec --onnx={graph} --stronglyTyped --saveEngine=detector.engine {shapes}\\
-        --profilingVerbosity=detailed --exportLayerInfo=layers.json --timingCacheFile=timing.cache
+        --profilingVerbosity=detailed --exportLayerInfo=layers.json --exportProfile=profile.json \\
+        --separateProfileRun --timingCacheFile=timing.cache
 
 Whether INT8 is faster than float16 there is not known yet: nothing was timed. `edge-sdk lint
-{graph} --engine layers.json` says which layers TensorRT did not run as planned.
+{graph} --engine layers.json --profile profile.json` says which layers TensorRT did not run as
+planned, and what conversions cost.
 """
 
 
@@ -87,11 +98,21 @@ def write_files(
         found = require(lint(view(trt, parsed.network), planned, capability))
         (folder / "lint.txt").write_text(found.text(), encoding="utf-8")
         plan = build(parsed, options, capability, planned, progress)
+        if not capability:  # it was built for the GPU that is here
+            _look_inside(parsed, plan, folder, planned)
     finally:
         (folder / "build.log").write_text("\n".join(parsed.log.lines) + "\n", encoding="utf-8")
     engine = folder / engine_name(graph, parsed, device, options)
     engine.write_bytes(plan)
     return engine
+
+
+def _look_inside(parsed: ParsedNetwork, plan: bytes, folder: Path, planned: frozenset[str]) -> None:
+    """Write down the engine's layers and what the linter finds in them."""
+    (folder / LAYERS).write_text(inspect(parsed, plan), encoding="utf-8")
+    found = lint_engine(folder / LAYERS, planned)
+    with (folder / "lint.txt").open("a", encoding="utf-8") as file:
+        file.write(f"\nIn the engine: {found.text()}")
 
 
 def write_remote(lowered: onnx.ModelProto, folder: Path, max_batch: int = 8) -> Path:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_sdk.cli.console import print_json
+from edge_sdk.errors import EdgeError
 
 if TYPE_CHECKING:
     from edge_sdk.converters.plan_linter import Lint
@@ -23,6 +24,10 @@ def lint(
         Path | None,
         typer.Option(help="Look at a built engine instead: the JSON of trtexec --exportLayerInfo."),
     ] = None,
+    profile: Annotated[
+        Path | None,
+        typer.Option(help="With --engine: the JSON of trtexec --exportProfile, for the times."),
+    ] = None,
     allow: Annotated[
         list[str] | None,
         typer.Option(help="RULE=N: how often a rule may be broken; repeatable."),
@@ -31,7 +36,9 @@ def lint(
 ) -> None:
     """Say what is not as planned; exit with status 1 if there is more of it than allowed."""
     limits = parse_limits(allow or ())
-    found = _lint_engine(graph, engine) if engine is not None else _lint_graph(graph, target)
+    if engine is None and profile is not None:
+        raise EdgeError("--profile tells the times of an engine's layers: give --engine too.")
+    found = _lint_engine(graph, engine, profile) if engine else _lint_graph(graph, target)
     excess = found.excess(limits)
     if json:
         print_json(
@@ -58,7 +65,6 @@ def parse_limits(texts: tuple[str, ...] | list[str]) -> dict[str, int]:
         If one is of another form, or there is no such rule.
     """
     from edge_sdk.converters.plan_linter import FAULTS, NOTES
-    from edge_sdk.errors import EdgeError
 
     limits = {}
     for text in texts:
@@ -81,7 +87,6 @@ def _lint_graph(path: Path, name: str) -> Lint:
     from edge_sdk.converters.parsed_network import view
     from edge_sdk.converters.plan_linter import lint as run
     from edge_sdk.converters.target import Target
-    from edge_sdk.errors import EdgeError
 
     target = Target.parse(name)
     if target.on_cpu:
@@ -92,9 +97,9 @@ def _lint_graph(path: Path, name: str) -> Lint:
     return run(view(library, parsed.network), planned_layers(model), target.variant)
 
 
-def _lint_engine(path: Path, layers: Path) -> Lint:
+def _lint_engine(path: Path, layers: Path, profile: Path | None) -> Lint:
     from edge_sdk.converters.engine_linter import lint_engine
     from edge_sdk.converters.engines.tensorrt_files import planned_layers
     from edge_sdk.converters.model_file import load_model
 
-    return lint_engine(layers, planned_layers(load_model(path)))
+    return lint_engine(layers, planned_layers(load_model(path)), profile)

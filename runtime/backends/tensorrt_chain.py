@@ -36,6 +36,11 @@ from edge_sdk.runtime.letterbox import Letterbox, Placement
 _HEADER = 4  # words before the boxes of a result: the count, and three of no meaning
 
 
+def result_bytes(max_detections: int) -> int:
+    """Return how many bytes of a frame's result leave the GPU."""
+    return 4 * (_HEADER + 6 * max_detections)
+
+
 class TensorrtChain:
     """A stream, an execution and buffers of its own: see `Chain`.
 

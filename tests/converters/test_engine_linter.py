@@ -60,6 +60,32 @@ def test_types_are_read_as_tensorrt_11_writes_them(tmp_path: Path) -> None:
     assert "its kernel writes Half" in found.text()
 
 
+@pytest.mark.parametrize("key", ["medianMs", "averageMs"])
+def test_a_profile_tells_what_a_conversion_costs(tmp_path: Path, key: str) -> None:
+    layers = [
+        kernel("stem", HALF, INT8, "Reformat"),
+        kernel("neck", INT8, HALF, "Reformat"),
+        kernel("head", INT8, HALF),
+    ]
+    profile = tmp_path / "profile.json"
+    times = {"stem": 0.01, "neck": 0.03, "head": 0.06}
+    entries = [{"count": 100}, *({"name": name, key: ms} for name, ms in times.items())]
+    profile.write_text(json.dumps(entries))
+    found = lint_engine(write(tmp_path, layers), {"head"}, profile)
+    reformats = [finding for finding in found.findings if finding.rule == "reformat"]
+    assert [finding.layer for finding in reformats] == ["neck", "stem"]
+    assert reformats[0].text.endswith("; 0.0300 ms, 30.0% of all")
+    assert "60.0% of all" in next(f.text for f in found.findings if f.rule == "float_output")
+
+
+@pytest.mark.parametrize("text", ["", "3", "[1]", '[{"name": "stem"}]'])
+def test_what_is_no_profile_is_refused(tmp_path: Path, text: str) -> None:
+    profile = tmp_path / "profile.json"
+    profile.write_text(text)
+    with pytest.raises(EdgeError, match="Cannot read the profile"):
+        lint_engine(write(tmp_path, []), set(), profile)
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"Layers": ["a name only"]}'])
 def test_what_is_no_list_of_layers_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "layers.json"
