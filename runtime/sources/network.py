@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from time import perf_counter
 from typing import Any
 
@@ -80,6 +80,7 @@ class NetworkSource(Source):
             if reader.paced:
                 frames = self._paced(frames)
             for frame in frames:
+                self._chip = decode.chip  # one that failed is not tried again
                 yield frame.to_ndarray(format="bgr24")
             if (frame is None or container.duration is None) and not self._closed.is_set():
                 raise EdgeError(f"{self.name} has stopped sending.")
@@ -112,8 +113,13 @@ class NetworkSource(Source):
         self.fps = rate if 0 < rate <= 1000 else 30.0
         return StreamDecoder(stream, self._chip, self.name, {"err_detect": "explode"})
 
-    def _frames(self, packets: Iterable[Any], decode: StreamDecoder) -> Iterator[Any]:
-        """Yield whole frames only: none before the first key frame, none after damage."""
+    def _frames(
+        self, packets: Iterable[Any], decode: Callable[[Any], list[Any] | None]
+    ) -> Iterator[Any]:
+        """Yield whole frames only: none before the first key frame, none after damage.
+
+        `decode` returns None for a packet that is damaged.
+        """
         whole, reason = False, ""
         try:
             for packet in packets:
@@ -121,7 +127,6 @@ class NetworkSource(Source):
                     whole = False
                     continue
                 frames = decode(packet)
-                self._chip = decode.chip  # one that failed is not tried again
                 if frames is None or packet.is_corrupt:
                     self.damaged += 1
                     whole = False

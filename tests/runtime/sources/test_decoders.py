@@ -14,7 +14,7 @@ from cameras import RtspCamera, needs_program
 from edge_sdk.errors import EdgeError
 from edge_sdk.runtime import open_source
 from edge_sdk.runtime.sources import decoders
-from edge_sdk.runtime.sources.decoders import choose, hardware_decoders
+from edge_sdk.runtime.sources.decoders import StreamDecoder, choose, hardware_decoders
 from edge_sdk.runtime.sources.gstreamer import GStreamerSource
 from edge_sdk.runtime.sources.network import NetworkSource
 from edge_sdk.runtime.sources.video import ChipVideoSource, VideoSource
@@ -96,6 +96,16 @@ def test_chip_that_fails_while_it_decodes_is_told_and_the_cpu_goes_on(
     with open_source(f"{clip}?decoder=v4l2&loop=2") as source:
         assert len(levels(source)) == 24
     assert caplog.text.count("v4l2 fails (") == 1
+
+
+def test_damaged_packet_gives_nothing(clip: Path) -> None:
+    with av.open(str(clip)) as file:
+        stream = file.streams.video[0]
+        decode = StreamDecoder(stream, "software", "clip", {"err_detect": "explode"})
+        packet = next(file.demux(stream))
+        damaged = av.Packet(bytes(packet)[: packet.size // 2])
+        assert decode(damaged) is None
+        assert decode(packet) is not None
 
 
 def test_network_camera_takes_a_chip_too(
