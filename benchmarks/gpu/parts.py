@@ -35,10 +35,12 @@ Run = Callable[[str], int]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what is asked for, and return the exit status."""
     parser = argparse.ArgumentParser(prog="benchmarks/gpu/run_all", description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="to run again; else all new")
+    parser.add_argument("parts", nargs="*", metavar="PART", help="to run again; else all new")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="for all of it")
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"there is no part {min(unknown)!r}: choose from {', '.join(PARTS)}")
     try:
         if options.part:
             return run_part(options.part)

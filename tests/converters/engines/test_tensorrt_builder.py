@@ -11,20 +11,24 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from fake_cuda import FakeDriver
+from fake_tensorrt import FakeTensorrt, engine_bytes
 from onnx import TensorProto, helper
 from small_graphs import layers_of, table_of
-from tiny import write_tiny_model
+from tiny import tiny_spec, write_tiny_model
 from typed_graphs import GRIDS, layer, pair, typed_graph
 
 from edge_sdk.converters.engines import write_engine
 from edge_sdk.converters.engines.tensorrt_builder import (
     BuildLog,
     BuildOptions,
+    ParsedNetwork,
     _failure,
     build,
     capabilities,
     parse,
 )
+from edge_sdk.converters.engines.tensorrt_files import _look_inside
 from edge_sdk.converters.lowering.tensorrt import LAYERS_KEY, lower
 from edge_sdk.converters.model_file import load_model, set_metadata
 from edge_sdk.errors import EdgeError, NoInt8Kernel
@@ -199,3 +203,25 @@ def test_a_library_that_cannot_start_says_so() -> None:
     fake = SimpleNamespace(ILogger=Logger, Builder=refuse, __name__="tensorrt", __version__="0")
     with pytest.raises(EdgeError, match=r"tensorrt 0 cannot start .* needs an NVIDIA GPU"):
         parse(fake, b"")  # type: ignore[arg-type]
+
+
+def test_an_engine_built_for_the_gpu_here_is_looked_into(
+    fake_trt: FakeTensorrt, cuda: FakeDriver, tmp_path: Path
+) -> None:
+    """Over a fake TensorRT, which stands in for the engine inspector only."""
+    layers = [
+        {
+            "Name": "a",
+            "LayerType": "Conv",
+            "TacticName": "sm75_imma",
+            "Metadata": "[ONNX Layer: a]",
+        },
+        {"Name": "r", "LayerType": "Reformat"},
+    ]
+    cuda.foreign_context()
+    parsed = ParsedNetwork(fake_trt, None, None, BuildLog(fake_trt), None)
+    _look_inside(parsed, engine_bytes(tiny_spec(), layers=layers), tmp_path, frozenset({"a", "b"}))
+    assert json.loads((tmp_path / "layers.json").read_text())["Layers"] == layers
+    words = (tmp_path / "lint.txt").read_text()
+    assert "In the engine: 1 of 2 planned INT8 layers" in words
+    assert "note reformat: 1" in words
