@@ -58,3 +58,18 @@ def test_stream_camera(tiny_bundle: Path, tmp_path: Path) -> None:
 def test_embed(tiny_bundle: Path) -> None:
     lines = run("embed.py", tiny_bundle, "--frames", 5, "--workers", 3)
     assert [line.split(":")[0] for line in lines] == [f"slot {slot}" for slot in range(5)]
+
+
+@pytest.mark.parametrize("sample", ["embed_pycuda.py", "embed_torch.py"])
+def test_samples_for_a_gpu_say_what_they_need(sample: str, tiny_bundle: Path) -> None:
+    if sample == "embed_torch.py":
+        pytest.importorskip("torch")
+    if Path("/proc/driver/nvidia/version").exists():
+        pytest.skip("there is a GPU here: run it with a bundle that was built for it")
+    program = subprocess.run(
+        [sys.executable, str(SAMPLES / sample), str(tiny_bundle)],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert program.returncode == 1
+    assert len(program.stderr.splitlines()) == 1
+    assert program.stderr.startswith("This sample needs")

@@ -1,8 +1,9 @@
 """Pictures that lie on the GPU already: taken as they are, never copied.
 
-Any object with `__cuda_array_interface__` (torch, cupy, numba, pycuda) or with DLPack
-(`__dlpack__`; jax, cvcuda, TensorFlow) is understood. What its owner still has to do to the
-picture is waited for on the GPU.
+Any object with DLPack (`__dlpack__`; torch, cupy, jax, cvcuda) or with `__cuda_array_interface__`
+(pycuda, numba) is understood. What its owner still has to do to the picture is waited for on the
+GPU. DLPack comes first where there are both, since torch's array interface does not tell its
+stream.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from edge_sdk.runtime.cuda.stream import Stream
 Pixels = Literal["bgr", "rgb", "nv12", "yuyv"]
 
 _ON_GPU = (2, 13)  # kDLCUDA and kDLCUDAManaged
-_LEGACY, _PER_THREAD = 1, 2  # the two default streams' handles, in both protocols
+_DEFAULT_STREAM = 1  # its handle, in both protocols
 _TENSOR, _USED = b"dltensor", b"used_dltensor"
 
 
@@ -114,18 +115,16 @@ class _View:
 
 
 def _view(array: Any, stream: Stream) -> _View | None:
-    interface = getattr(array, "__cuda_array_interface__", None)
-    if interface is not None:
-        return _by_interface(array, interface, stream)
     where = getattr(array, "__dlpack_device__", None)
-    if where is not None and int(where()[0]) in _ON_GPU:
-        return _by_dlpack(array, stream)
-    return None
+    if where is not None:
+        return _by_dlpack(array, stream) if int(where()[0]) in _ON_GPU else None
+    interface = getattr(array, "__cuda_array_interface__", None)
+    return None if interface is None else _by_interface(array, interface, stream)
 
 
 def _by_interface(array: Any, interface: dict[str, Any], stream: Stream) -> _View:
-    """Read the CUDA Array Interface, versions 2 and 3."""
-    producer = interface.get("stream")
+    """Read the CUDA Array Interface, versions 2 (which tells no stream) and 3."""
+    producer = interface.get("stream", _DEFAULT_STREAM)
     if producer is not None:
         stream.wait_for(int(producer))
     shape = tuple(map(int, interface["shape"]))

@@ -137,6 +137,19 @@ def test_the_owners_work_is_waited_for(cuda: FakeDriver, stream: Stream) -> None
     other.close()
 
 
+def test_the_default_stream_is_waited_for_where_none_is_told(
+    cuda: FakeDriver, stream: Stream
+) -> None:
+    frame = OnGpu(picture(4, 4, 3))
+    cuda.calls.clear()
+    device_frame(frame, stream)
+    assert "cuStreamWaitEvent" not in cuda.calls
+    del frame.__cuda_array_interface__["stream"]
+    device_frame(frame, stream)
+    assert "cuStreamWaitEvent" in cuda.calls
+    stream.synchronize()
+
+
 def test_a_capsule_is_asked_for_on_our_stream_and_given_back(stream: Stream) -> None:
     source = Capsules(picture(4, 4, 3))
     frame = device_frame(source, stream)
