@@ -131,6 +131,10 @@ class FakeDriver:
         self.stack().append(handle)
         return handle
 
+    def break_capture(self, stream: int) -> None:
+        """Do in a stream what no capture allows."""
+        self._objects[stream].broken = self._objects[stream].recording is not None
+
     # The driver's functions.
 
     def cuInit(self, flags: int) -> tuple[Any, ...]:
@@ -216,14 +220,6 @@ class FakeDriver:
     def cuStreamDestroy(self, stream: int) -> tuple[Any, ...]:
         return self._give_back(stream, "stream")
 
-    def cuStreamSynchronize(self, stream: int) -> tuple[Any, ...]:
-        self._current()
-        if self._objects[stream].recording is not None:
-            self._objects[stream].broken = True
-            return (CUresult.CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED,)
-        self._run(stream)
-        return (CUresult.CUDA_SUCCESS,)
-
     def cuStreamWaitEvent(self, stream: int, event: int, flags: int) -> tuple[Any, ...]:
         mark = self._objects[event]
         self._objects[stream].put("wait", lambda: self._run(*mark) if mark else None)
@@ -235,6 +231,15 @@ class FakeDriver:
     def cuEventRecord(self, event: int, stream: int) -> tuple[Any, ...]:
         if stream in self._objects:  # not the application's own
             self._objects[event] = (stream, len(self._objects[stream].waiting))
+        return (CUresult.CUDA_SUCCESS,)
+
+    def cuEventSynchronize(self, event: int) -> tuple[Any, ...]:
+        self._current()
+        stream, until = self._objects[event]
+        if self._objects[stream].recording is not None:
+            self._objects[stream].broken = True
+            return (CUresult.CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED,)
+        self._run(stream, until)
         return (CUresult.CUDA_SUCCESS,)
 
     def cuEventElapsedTime(self, start: int, end: int) -> float:

@@ -166,7 +166,7 @@ class FakeExecutionContext:
             return False
         self.trt.cuda.put(stream, "engine", self._run)
         if not self.trt.capturable:
-            self.trt.cuda.cuStreamSynchronize(stream)  # invalidates a capture
+            self.trt.cuda.break_capture(stream)
         for name, ms in self.trt.profile_layers if self.profiler is not None else ():
             self.profiler.report_layer_time(name, ms)
         return True

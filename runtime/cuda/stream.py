@@ -8,6 +8,7 @@ from contextlib import suppress
 from edge_sdk.runtime.cuda.driver import CudaError, call, driver
 
 _NON_BLOCKING = 0x1  # CU_STREAM_NON_BLOCKING: it does not wait for the default stream
+_SLEEPING = 0x1  # CU_EVENT_BLOCKING_SYNC
 _WITHOUT_TIMING = 0x2  # CU_EVENT_DISABLE_TIMING
 
 
@@ -15,11 +16,20 @@ class Stream:
     """Work that is done one after the other, beside that of other streams."""
 
     def __init__(self) -> None:
-        self.handle = int(call("cuStreamCreate", _NON_BLOCKING))
+        self._mark = Event()
+        try:
+            self.handle = int(call("cuStreamCreate", _NON_BLOCKING))
+        except BaseException:
+            self._mark.close()
+            raise
 
     def synchronize(self) -> None:
-        """Wait until everything in it is done; other threads of Python run meanwhile."""
-        call("cuStreamSynchronize", self.handle)
+        """Wait until everything in it is done.
+
+        The thread sleeps, where the driver's own way would keep a core busy that cameras need.
+        """
+        self._mark.record(self)
+        self._mark.wait()
 
     def wait(self, event: Event) -> None:
         """Let what follows in this stream begin after an event of another one."""
@@ -38,6 +48,7 @@ class Stream:
         """Give the stream back."""
         handle, self.handle = self.handle, 0
         if handle:
+            self._mark.close()
             call("cuStreamDestroy", handle)
 
 
@@ -45,12 +56,17 @@ class Event:
     """A mark in a stream."""
 
     def __init__(self, timing: bool = False) -> None:
-        self.handle = int(call("cuEventCreate", 0 if timing else _WITHOUT_TIMING))
+        kind = _SLEEPING if timing else _SLEEPING | _WITHOUT_TIMING
+        self.handle = int(call("cuEventCreate", kind))
 
     def record(self, stream: Stream | int) -> None:
         """Set the mark behind what the stream has been given so far."""
         handle = stream.handle if isinstance(stream, Stream) else stream
         call("cuEventRecord", self.handle, handle)
+
+    def wait(self) -> None:
+        """Sleep until what is before the mark is done; other threads of Python run meanwhile."""
+        call("cuEventSynchronize", self.handle)
 
     def milliseconds_since(self, earlier: Event) -> float:
         """Return the GPU's time between two marks that it has passed, made with `timing`."""

@@ -92,9 +92,9 @@ def test_a_frame_is_one_upload_one_graph_and_one_small_download(
     work = [name for _, name in cuda.done]
     assert work == ["upload", "upload", "engine", "suppression", "download"]
     assert cuda.copied["download"] == 16 + 24 * 300
-    assert cuda.calls[:5] == [
-        "cuCtxPushCurrent", "cuMemcpyHtoDAsync", "cuGraphLaunch", "cuStreamSynchronize",
-        "cuCtxPopCurrent",
+    assert cuda.calls[:6] == [
+        "cuCtxPushCurrent", "cuMemcpyHtoDAsync", "cuGraphLaunch", "cuEventRecord",
+        "cuEventSynchronize", "cuCtxPopCurrent",
     ]  # fmt: skip
 
 
@@ -266,7 +266,7 @@ def test_a_gpu_lost_in_a_stream_ends_it_with_one_sentence(bundle: Path, cuda: Fa
         nonlocal seen
         seen += 1
         if seen == 3:
-            cuda.failing["cuStreamSynchronize"] = CUresult.CUDA_ERROR_ILLEGAL_ADDRESS
+            cuda.failing["cuEventSynchronize"] = CUresult.CUDA_ERROR_ILLEGAL_ADDRESS
 
     with Detector(bundle) as detector:
         pipeline = Pipeline(detector, [Scripted(40)], policy="every")

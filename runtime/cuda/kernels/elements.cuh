@@ -5,12 +5,12 @@
 
 enum Element { FLOAT32, FLOAT16, INT8, UINT8 };
 
+/* Rounded to bytes: those above the lowest of 2 value + 128. */
 __device__ inline unsigned four_bytes(const int (&values)[4])
 {
-    unsigned bytes = 0;
-    for (int i = 0; i < 4; i++)
-        bytes |= static_cast<unsigned>((values[i] + 64) >> 7) << 8 * i;
-    return bytes;
+    const unsigned low = __byte_perm(2 * values[0] + 128, 2 * values[1] + 128, 0x0051);
+    const unsigned high = __byte_perm(2 * values[2] + 128, 2 * values[3] + 128, 0x0051);
+    return __byte_perm(low, high, 0x5410);
 }
 
 __device__ inline unsigned two_halves(float low, float high)
@@ -18,18 +18,33 @@ __device__ inline unsigned two_halves(float low, float high)
     return half_of_float(low) | static_cast<unsigned>(half_of_float(high)) << 16;
 }
 
-/* Write out[at] and its three neighbours; floats are multiplied by `step`. */
-__device__ inline void store(int element, void *out, long long at, const int (&values)[4],
+__device__ inline int size_of(int element)
+{
+    return element == FLOAT32 ? 4 : element == FLOAT16 ? 2 : 1;
+}
+
+/* Four neighbouring pixels of three planes, in Q7. */
+typedef int Four[3][4];
+
+/* Write their elements: the first plane's at `out`, each next plane's `plane` bytes on. Floats are
+ * multiplied by `step`. */
+__device__ inline void store(int element, char *out, long long plane, const Four &values,
                              float step)
 {
-    const float a = static_cast<float>(values[0]) * step, b = static_cast<float>(values[1]) * step;
-    const float c = static_cast<float>(values[2]) * step, d = static_cast<float>(values[3]) * step;
-    at /= 4;
-    if (element == FLOAT32)
-        static_cast<float4 *>(out)[at] = make_float4(a, b, c, d);
-    else if (element == FLOAT16)
-        static_cast<uint2 *>(out)[at] = make_uint2(two_halves(a, b), two_halves(c, d));
-    else /* int8 is uint8 less 128 */
-        static_cast<unsigned *>(out)[at] =
-            four_bytes(values) ^ (element == INT8 ? 0x80808080u : 0u);
+    if (size_of(element) == 1) { /* int8 is uint8 less 128 */
+        const unsigned flip = element == INT8 ? 0x80808080u : 0u;
+        for (int c = 0; c < 3; c++, out += plane)
+            *reinterpret_cast<unsigned *>(out) = four_bytes(values[c]) ^ flip;
+        return;
+    }
+    for (int c = 0; c < 3; c++, out += plane) {
+        const float4 floats = make_float4(
+            static_cast<float>(values[c][0]) * step, static_cast<float>(values[c][1]) * step,
+            static_cast<float>(values[c][2]) * step, static_cast<float>(values[c][3]) * step);
+        if (element == FLOAT16)
+            *reinterpret_cast<uint2 *>(out) =
+                make_uint2(two_halves(floats.x, floats.y), two_halves(floats.z, floats.w));
+        else
+            *reinterpret_cast<float4 *>(out) = floats;
+    }
 }

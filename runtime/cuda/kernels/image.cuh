@@ -13,7 +13,7 @@ struct Colours {
 struct Image {
     const unsigned char *pixels; /* of the first pixel; of NV12 the Y plane */
     const unsigned char *chroma; /* the UV plane of NV12 */
-    long long pitch, chroma_pitch; /* bytes from a row to the next */
+    int pitch, chroma_pitch;       /* bytes from a row to the next */
     int height, width;
     int top, left, rows, columns; /* of the picture in the canvas */
     int format;

@@ -18,7 +18,7 @@ MAX_IMAGES = 32
 """Frames that one launch takes."""
 
 _LARGEST_CANVAS = 16384
-_TILE, _ROWS, _LANES = 128, 8, 32  # as letterbox.cu has them
+_TILE, _ROWS, _LANES, _WARPS = 128, 16, 32, 4  # as letterbox.cu has them
 _FORMATS = {"bgr": 0, "rgb": 1, "nv12": 2, "yuyv": 3}
 _LUMA_SHARES = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722)}  # of red and blue
 
@@ -26,7 +26,7 @@ _COLOURS = ("black", "luma", "v_to_red", "u_to_green", "v_to_green", "u_to_blue"
 _IMAGE = np.dtype(
     [
         ("pixels", np.uint64), ("chroma", np.uint64),
-        ("pitch", np.int64), ("chroma_pitch", np.int64),
+        ("pitch", np.int32), ("chroma_pitch", np.int32),
         ("height", np.int32), ("width", np.int32), ("top", np.int32), ("left", np.int32),
         ("rows", np.int32), ("columns", np.int32), ("format", np.int32),
         ("colours", [(name, np.int32) for name in _COLOURS]),
@@ -116,7 +116,7 @@ class CudaLetterbox:
                 placements.append(placement)
             target = np.uint64(out + first * self._image_bytes)
             arguments = (images, self._canvas, target)
-            grid, block = (*tiles, len(some)), (_LANES, _ROWS, 1)
+            grid, block = (*tiles, len(some)), (_LANES, _WARPS, 1)
             self._module.launch("letterbox", grid, block, arguments, stream)
         return placements
 
@@ -124,15 +124,10 @@ class CudaLetterbox:
         """Return a frame as the kernel wants it described, and where its picture goes."""
         size = (frame.height, frame.width)
         placement, rows, columns = fit(self.preprocessing, self.input_size, size)
-        needed = _row_bytes(frame)
-        if abs(frame.pitch) < needed:
-            raise EdgeError(
-                f"The rows of a {frame.pixels} frame of {frame.width} pixels take {needed} bytes, "
-                f"and the frame says that they lie {frame.pitch} apart."
-            )
         chroma, chroma_pitch = frame.address + frame.height * frame.pitch, frame.pitch
         if frame.pixels == "nv12" and frame.chroma is not None:
             chroma, chroma_pitch = frame.chroma, frame.chroma_pitch
+        _check_memory(frame, chroma, chroma_pitch)
         described = (
             frame.address, chroma, frame.pitch, chroma_pitch, frame.height, frame.width,
             placement.top, placement.left, rows, columns, _FORMATS[frame.pixels],
@@ -161,9 +156,32 @@ def conversion(colours: str, full_range: bool) -> tuple[int, ...]:
     return (black << 7, *(round(factor * (1 << 14)) for factor in factors))
 
 
-def _row_bytes(frame: DeviceFrame) -> int:
-    """Return the bytes of one row; the last of an odd number of pixels has a block of two."""
-    if frame.pixels in ("bgr", "rgb"):
-        return 3 * frame.width
-    pairs = (frame.width + 1) // 2
-    return 4 * pairs if frame.pixels == "yuyv" else 2 * pairs
+def _check_memory(frame: DeviceFrame, chroma: int, chroma_pitch: int) -> None:
+    """Refuse rows that overlap, or units of several bytes that do not begin at multiples of them.
+
+    Raises
+    ------
+    EdgeError
+        If the frame's memory is so.
+    """
+    pairs = (frame.width + 1) // 2  # two pixels share their colours, also the last of odd ones
+    planes = {
+        "bgr": [(frame.address, frame.pitch, 3 * frame.width, 1)],
+        "rgb": [(frame.address, frame.pitch, 3 * frame.width, 1)],
+        "nv12": [
+            (frame.address, frame.pitch, frame.width, 1),
+            (chroma, chroma_pitch, 2 * pairs, 2),
+        ],
+        "yuyv": [(frame.address, frame.pitch, 4 * pairs, 4)],
+    }[frame.pixels]
+    for address, pitch, row, unit in planes:
+        if not row <= pitch < 2**31:
+            raise EdgeError(
+                f"The rows of a {frame.pixels} frame of {frame.width} pixels take {row} bytes, and "
+                f"the frame says that they lie {pitch} apart."
+            )
+        if address % unit or pitch % unit:
+            raise EdgeError(
+                f"The colours of a {frame.pixels} frame must lie at addresses that are multiples "
+                f"of {unit}, and so must the distance of its rows ({pitch}): copy the frame first."
+            )

@@ -205,6 +205,11 @@ def test_resources_are_given_back_in_reverse_although_one_fails(cuda: FakeDriver
     resources.close()
     assert cuda.calls[-4:-1] == ["cuStreamDestroy", "cuMemFreeHost", "cuMemFreeHost"]
     with context:
+        cuda.failing["cuStreamCreate"] = CUresult.CUDA_ERROR_OUT_OF_MEMORY
+        with pytest.raises(CudaError):
+            Stream()
+        cuda.failing.clear()
+    with context:
         lost = Resources(context)
         lost.keep(HostBuffer((4,), np.uint8))
         lost.keep(Stream())
