@@ -15,11 +15,7 @@
 
 constexpr int WARPS = 4, WARP_ROWS = 4, ROWS = WARPS * WARP_ROWS, PIXELS = 4;
 static_assert(PIXELS * LANES == TILE, "a lane has four columns");
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-constexpr int BLOCKS = 8; /* that shall fit on a multiprocessor: bounds the registers */
-#else
-constexpr int BLOCKS = 4; /* shared memory allows no more */
-#endif
+constexpr int BLOCKS = 8; /* that a multiprocessor's registers shall do for */
 constexpr int SLOT = Packed::SLOT; /* the largest of the formats */
 static_assert(SemiPlanar::SLOT <= SLOT && Interleaved::SLOT <= SLOT, "a row must fit its slot");
 static_assert(SLOT % 16 == 0 && Plane<1, 0>::SLOT % 16 == 0, "copies of 16 bytes are aligned");

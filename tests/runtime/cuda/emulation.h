@@ -31,6 +31,9 @@ struct dim3 {
 };
 static dim3 threadIdx, blockIdx, blockDim, gridDim;
 
+struct __align__(8) short4 {
+    short x, y, z, w;
+};
 struct __align__(8) uint2 {
     unsigned x, y;
 };
@@ -248,6 +251,16 @@ template <typename To, typename From> To same_bits(From from)
 }
 inline unsigned __float_as_uint(float value) { return same_bits<unsigned>(value); }
 inline float __uint_as_float(unsigned bits) { return same_bits<float>(bits); }
+
+/* Four of the eight bytes of two words, chosen by the digits of `selector`. */
+inline unsigned __byte_perm(unsigned low, unsigned high, unsigned selector)
+{
+    const unsigned long long bytes = low | static_cast<unsigned long long>(high) << 32;
+    unsigned chosen = 0;
+    for (int i = 0; i < 4; i++)
+        chosen |= unsigned(bytes >> 8 * (selector >> 4 * i & 7) & 0xff) << 8 * i;
+    return chosen;
+}
 
 /* Two 16-bit factors with the two low, or high, bytes. */
 inline unsigned __dp2a_lo(unsigned factors, unsigned bytes, unsigned sum)

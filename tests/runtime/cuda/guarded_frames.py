@@ -53,9 +53,10 @@ def main(folder: Path) -> None:
                 row = {"nv12": 2 * pair, "yuyv": 4 * pair}.get(pixels, 3 * width)
                 rows = height + (height + 1) // 2 if pixels == "nv12" else height
                 for at_end in (False, True):
-                    size = (rows - 1) * (row + gap) + row
+                    pitch = row + gap * {"nv12": 2, "yuyv": 4}.get(pixels, 1)
+                    size = (rows - 1) * pitch + row
                     address, memory = guarded(size, at_end)
-                    frame = DeviceFrame(address, height, width, row + gap, pixels)
+                    frame = DeviceFrame(address, height, width, pitch, pixels)
                     kernel([frame], out.ctypes.data, 0)
                     count += memory is not None
     print(count)

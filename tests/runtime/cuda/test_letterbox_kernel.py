@@ -19,7 +19,7 @@ from edge_sdk.runtime.letterbox import Letterbox
 
 INPUT = (96, 160)
 SIZES = [(1, 1), (1, 9), (7, 1), (2, 2), (33, 57), (96, 160), (97, 131), (211, 460), (288, 480),
-         (500, 333), (720, 1280), (30, 2000), (3000, 40)]  # fmt: skip
+         (500, 333), (381, 637), (720, 1280), (30, 2000), (3000, 40)]  # fmt: skip
 DTYPES = ["float32", "float16", "int8", "uint8"]
 FORMATS = ["bgr", "rgb", "nv12", "yuyv"]
 PIXELS = Preprocessing(channel_order="bgr", scale=1.0)
@@ -133,7 +133,7 @@ def test_packed_frames_give_the_bits_of_the_c_kernels(machine, size):
 def test_yuv_frames_are_right_within_a_step(machine, size, pixels):
     for number, colours in enumerate(["bt601", "bt709"]):
         frame = Frame(
-            machine, size, pixels, gap=7 * number, offset=3 * number, colours=colours,
+            machine, size, pixels, gap=4 * number, offset=4 * number, colours=colours,
             full_range=bool(number),
         )  # fmt: skip
         wants = Preprocessing(margin=number, channel_order=("bgr", "rgb")[number], scale=1.0)
@@ -212,6 +212,13 @@ def test_refuses_rows_that_overlap(machine, pixels):
     frame = Frame(machine, (4, 9), pixels)
     with pytest.raises(EdgeError, match="the frame says that they lie"):
         run(machine, [Frame(machine, (4, 9), pixels), _with(frame, pitch=frame.frame.pitch - 1)])
+
+
+@pytest.mark.parametrize(("pixels", "unit"), [("nv12", 2), ("yuyv", 4)])
+def test_refuses_colours_at_addresses_that_cannot_be_read(machine, pixels, unit):
+    for offset, gap in ((1, 0), (0, 1)):
+        with pytest.raises(EdgeError, match=f"multiples of {unit}"):
+            run(machine, [Frame(machine, (4, 8), pixels, gap=gap, offset=offset)])
 
 
 def _with(frame, **changes):
