@@ -1,4 +1,6 @@
-"""What each group of layers costs in accuracy, measured in both directions and without labels.
+"""What each group of layers costs in accuracy, measured in both directions.
+
+Labels are not needed; where there are some, what happens to the labelled objects counts.
 
 For every group two runs an image: only it in INT8, and all but it in INT8; each is compared with
 float by how far the outputs move (see `shift`). One network is prepared, its groups are switched,
@@ -133,6 +135,7 @@ def measure_sensitivity(
     *,
     limit: int = 8,
     seed: int = 0,
+    objects: Sequence[Image] | None = None,
     seven_bit_weights: bool | None = None,
     progress: Progress = silent,
 ) -> Sensitivity:
@@ -147,6 +150,7 @@ def measure_sensitivity(
     output : the JSON file; what it holds of the same measurement is not measured again.
     limit : measure on so many of the images.
     seed : of their choice.
+    objects : float32 [N, 4] for each image, its labelled objects (see `shift.image_shift`).
     seven_bit_weights : for CPUs without VNNI; None looks at this machine's CPU.
     progress : told of each group of each image.
 
@@ -169,17 +173,20 @@ def measure_sensitivity(
         "weight_bits": 7 if seven_bit_weights else 8,
         "groups": list(groups),
     }
+    if objects is not None:
+        key["labels"] = hashlib.sha256(b"".join(boxes.tobytes() for boxes in objects)).hexdigest()
     known = _known(Path(output), key)
     bench = ShiftBench(
         model, SwitchableNetwork(model, table, target, seven_bit_weights=seven_bit_weights)
     )
     chosen = _chosen(images, limit, seed)
+    labels = {_digest(image): boxes for image, boxes in zip(images, objects or (), strict=False)}
     rows: dict[str, Row] = {}
     steps = len(_row_names(groups))
     for number, (digest, image) in enumerate(chosen.items()):
         rows[digest] = dict(known.get(digest, {}))
         if not rows[digest]:
-            for name, moved in _row(bench, groups, image):
+            for name, moved in _row(bench, groups, image, labels.get(digest)):
                 progress(number * steps + len(rows[digest]), len(chosen) * steps, "sensitivity")
                 rows[digest][name] = moved
             Sensitivity(key, {**known, **rows}).save(output)
@@ -228,9 +235,15 @@ class ShiftBench:
         self._predictions = prediction_tensors(network)
         self._names = tuple(dict.fromkeys((*network.output_names, *self._predictions)))
         self._reference: Mapping[str, npt.NDArray[np.float32]] = {}
+        self._objects: Image | None = None
 
-    def start(self, image: Image) -> Trace:
+    def start(self, image: Image, objects: Image | None = None) -> Trace:
         """Run an image in float, which what follows is compared with; return all its tensors.
+
+        Parameters
+        ----------
+        image : float32 [1, 3, H, W].
+        objects : its labelled objects, if they are known (see `shift.image_shift`).
 
         Raises
         ------
@@ -242,6 +255,7 @@ class ShiftBench:
         with torch.inference_mode():
             trace = self.network.trace(torch.from_numpy(image), frozenset())
         self._reference = _arrays({name: trace.tensors[name] for name in self._names})
+        self._objects = objects
         if not all(np.isfinite(values).all() for values in self._reference.values()):
             first = next(name for name, x in trace.tensors.items() if not x.isfinite().all())
             raise EdgeError(
@@ -269,6 +283,7 @@ class ShiftBench:
             [self._reference[name] for name in outputs],
             [tested[name] for name in outputs],
             [(self._reference[name], tested[name]) for name in self._predictions],
+            self._objects,
         )
 
 
@@ -292,21 +307,35 @@ def prediction_tensors(network: SwitchableNetwork) -> tuple[str, ...]:
 
 def _chosen(images: Sequence[Image], limit: int, seed: int) -> dict[str, Image]:
     """Return `limit` different images by their digest, drawn with a seed."""
-    different = {hashlib.sha256(image.tobytes()).hexdigest(): image for image in images}
+    different = {_digest(image): image for image in images}
     if not different or limit < 1:
         raise EdgeError("The sensitivity analysis needs at least one image.")
     digests = random.Random(seed).sample(sorted(different), min(limit, len(different)))
     return {digest: different[digest] for digest in digests}
 
 
-def _row(bench: ShiftBench, groups: Mapping[str, frozenset[str]], image: Image) -> Rows:
+def _digest(image: Image) -> str:
+    return hashlib.sha256(image.tobytes()).hexdigest()
+
+
+def _row(
+    bench: ShiftBench,
+    groups: Mapping[str, frozenset[str]],
+    image: Image,
+    objects: Image | None,
+) -> Rows:
     """Measure all that there is to measure on one image; all tensors of one run are in memory."""
-    yield from _alone(bench, groups, image)
+    yield from _alone(bench, groups, image, objects)
     yield from _without(bench, groups, image)
 
 
-def _alone(bench: ShiftBench, groups: Mapping[str, frozenset[str]], image: Image) -> Rows:
-    base = bench.start(image)
+def _alone(
+    bench: ShiftBench,
+    groups: Mapping[str, frozenset[str]],
+    image: Image,
+    objects: Image | None,
+) -> Rows:
+    base = bench.start(image, objects)
     for name, layers in groups.items():
         yield f"+{name}", bench.shift(base, bench.network.wiring(layers))
 

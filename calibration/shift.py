@@ -1,8 +1,10 @@
-"""How far a detector's outputs move, without labels.
+"""How far a detector's outputs move.
 
 On each image the anchors that score highest, before or after, are compared: the 100 whose best
 class has the largest probability on either side, so that an object that vanishes counts, and one
-that appears out of nothing, too. With p the reference's class probabilities, q the tested ones,
+that appears out of nothing, too. Where the image's objects are labelled, it is the three best of
+those whose centre lies in an object, for each object, and as many of the best that lie in none.
+With p the reference's class probabilities, q the tested ones,
 and l, t, r, b the box's sides as distances in strides of the anchor,
 
     scores = mean over anchors of  sum over classes  KL(Bernoulli(p) || Bernoulli(q)),   in nats,
@@ -27,6 +29,8 @@ from edge_sdk.head_spec import HeadSpec
 
 ANCHORS = 100
 """Anchors of one image that are compared."""
+OBJECT_ANCHORS = 3
+"""Anchors of one labelled object that are compared."""
 LARGEST_SQNR = 150.0
 """In dB: what equal outputs count as; float32 ends about here."""
 _LEAST = 1e-7
@@ -61,6 +65,7 @@ def image_shift(
     reference: Sequence[Array],
     tested: Sequence[Array],
     predictions: Sequence[tuple[Array, Array]] | None = None,
+    objects: Array | None = None,
 ) -> Shift:
     """Compare the outputs for one image.
 
@@ -70,11 +75,15 @@ def image_shift(
     reference, tested : float32 outputs without the batch axis, in the order of
         `spec.output_names`.
     predictions : pairs (reference, tested) of the tensors for the SQNR; the outputs if None.
+    objects : float32 [N, 4], x1, y1, x2, y2 of the labelled objects in pixels of the network's
+        input; None, or N = 0, looks at the best anchors wherever they are.
     """
     before, after = (_LAYOUTS[spec.layout](spec, outputs) for outputs in (reference, tested))
     best = np.maximum(before.best, after.best)
-    count = min(ANCHORS, best.size)
-    top = np.argpartition(-best, count - 1)[:count]
+    if objects is None or not len(objects):
+        top = _best_of(best, ANCHORS)
+    else:
+        top = _deciding(best, _centres(spec), objects)
     p, q = (side.classes(top).clip(_LEAST, 1 - _LEAST) for side in (before, after))
     divergence = p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))
     moved = np.abs(before.boxes(top) - after.boxes(top)).mean(axis=1)
@@ -85,6 +94,24 @@ def image_shift(
         float(moved @ weight / weight.sum()),
         _decibels(float(np.mean([_noise(*pair) for pair in pairs]))),
     )
+
+
+def _best_of(best: Array, count: int) -> npt.NDArray[np.intp]:
+    """Return the anchors that score highest."""
+    if best.size <= count:
+        return np.arange(best.size)
+    return np.argpartition(-best, count - 1)[:count]
+
+
+def _deciding(best: Array, centres: Array, objects: Array) -> npt.NDArray[np.intp]:
+    """Return the anchors that decide on labelled objects, and as many that lie in none."""
+    low, high = objects[:, None, :2], objects[:, None, 2:]
+    inside: npt.NDArray[np.bool_] = ((low <= centres) & (centres <= high)).all(axis=2)
+    chosen = [here[_best_of(best[here], OBJECT_ANCHORS)] for here in map(np.flatnonzero, inside)]
+    decisive = np.unique(np.concatenate(chosen))
+    outside = np.flatnonzero(~inside.any(axis=0))
+    others = outside[_best_of(best[outside], max(len(decisive), OBJECT_ANCHORS))]
+    return np.concatenate([decisive, others])
 
 
 def shift(
@@ -179,6 +206,16 @@ _LAYOUTS: dict[str, Callable[[HeadSpec, Sequence[Array]], _Anchors]] = {
 def _corners(centre: Array, size: Array) -> npt.NDArray[np.float64]:
     half = size.astype(np.float64) / 2
     return np.concatenate([centre - half, centre + half], axis=1)
+
+
+def _centres(spec: HeadSpec) -> npt.NDArray[np.float64]:
+    """Return the centres of all anchors [N, 2], x and y in pixels of the input."""
+    height, width = spec.input_size
+    levels = []
+    for stride in spec.strides:
+        rows, columns = np.mgrid[: height // stride, : width // stride]
+        levels.append((np.stack([columns, rows], axis=-1).reshape(-1, 2) + 0.5) * stride)
+    return np.concatenate(levels)
 
 
 def _strides(spec: HeadSpec) -> npt.NDArray[np.float64]:

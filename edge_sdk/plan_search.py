@@ -1,8 +1,8 @@
 """The search for the best hybrid: sensitivity and latency of each group in, one plan out.
 
 1. Range methods are chosen (`plan_ranges`). How much loss every group then causes
-   (`calibration.sensitivity`) and how long it takes in either precision (`profiling`) make a
-   mixed-integer program (`calibration.search`).
+   (`calibration.sensitivity`, on labelled objects if there are labels) and how long it takes in
+   either precision (`profiling`) make a mixed-integer program (`calibration.search`).
 2. The plans that it proposes around the budget are built; their true latency, shift and accuracy
    are measured (`plan_trials`) and correct the program. That is done three times, unless nothing
    new is proposed.
@@ -39,6 +39,7 @@ from edge_sdk.hybrid_plan import (
     Trial,
     search_folder,
 )
+from edge_sdk.labelled_frames import labelled_frames
 from edge_sdk.plan_ranges import chosen_ranges, planned_table
 from edge_sdk.plan_trials import Int8, Laboratory
 from edge_sdk.precision_plan import PlanGroup, PrecisionPlan
@@ -146,8 +147,11 @@ def search_plan(
         if latency is None
         else _given_times(latency, key, target, groups)
     )
+    seen, objects = (frames, None) if dataset is None else labelled_frames(dataset, limit, spec)
+    if not seen:
+        seen, objects = frames, None  # no object is labelled, which the trials will say
     sensitivity = measure_sensitivity(
-        graph, table, target, frames, folder / "sensitivity.json", progress=progress
+        graph, table, target, seen, folder / "sensitivity.json", objects=objects, progress=progress
     )
     facts = _facts(sensitivity, times)
     kept = frozenset(group.name for group in groups if group.precision == "float")
@@ -171,7 +175,12 @@ def search_plan(
         tuple(search.trials.values()),
         tuple((one.loss, one.ms, len(one.int8)) for one in search.problem.front()),
         facts,
-        {**times.conditions, "images": len(frames), "labels": _labels(dataset)},
+        {
+            **times.conditions,
+            "images": len(frames),
+            "labels": _labels(dataset),
+            "sensitivity": f"{len(sensitivity.images)} {'labelled' if objects else 'calibration'}",
+        },
     )
     found.plan.save(output)
     found.save(folder / SEARCH)

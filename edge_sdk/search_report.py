@@ -65,8 +65,9 @@ def add_search(report: Report, found: HybridPlan) -> None:
         "The most sensitive groups",
         [(name, facts.alone) for name, facts in worst],
         "",
-        "Shift against float if only that group runs in INT8; in the simulation that prepares the "
-        "search. All groups are in the table of layer groups.",
+        f"Shift against float if only that group runs in INT8, on {conditions['sensitivity']} "
+        "images; in the simulation that prepares the search. All groups are in the table of layer "
+        "groups.",
     )
 
 

@@ -19,6 +19,7 @@ DEPLOYMENT = (
     "deployment", "engine_trial", "bundle_report", "bundle_selftest", "profiling", "plan_search",
     "plan_trials",
     "plan_ranges", "plan_refinement", "report_images", "search_report",
+    "labelled_frames",
 )  # fmt: skip
 """Modules at the top that lead through the rooms: the verbs profile, plan, build and deploy."""
 

@@ -46,7 +46,7 @@ class Grid:
         return np.array([scale for scale, _ in self.channels])
 
     @property
-    def zero_points(self) -> npt.NDArray[np.uint8] | npt.NDArray[np.int8]:
+    def zero_points(self) -> npt.NDArray[np.integer]:
         """The zero point [] of the tensor, or those of its channels [C]."""
         if not self.channels:
             return np.array(self.zero_point, self.dtype)

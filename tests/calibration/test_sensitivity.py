@@ -143,3 +143,20 @@ def test_one_image_given_twice_counts_once(
         model, table, "openvino", [images[0], images[0].copy()], tmp_path / "s.json"
     )
     assert len(found.images) == 1
+
+
+def test_labels_are_looked_at_and_are_part_of_the_key(
+    model: onnx.ModelProto, table: QuantizationTable, images: list[np.ndarray], tmp_path: Path
+) -> None:
+    plain = measure_sensitivity(model, table, "openvino", images, tmp_path / "s.json", limit=1)
+    objects = [np.array([[10, 10, 60, 60]], np.float32) for _ in images]
+    seen = measure_sensitivity(
+        model, table, "openvino", images, tmp_path / "s.json", limit=1, objects=objects
+    )
+    assert seen.images == plain.images
+    assert seen.all_int8 != plain.all_int8
+    elsewhere = [boxes + 40 for boxes in objects]
+    other = measure_sensitivity(
+        model, table, "openvino", images, tmp_path / "s.json", limit=1, objects=elsewhere
+    )
+    assert other.all_int8 != seen.all_int8

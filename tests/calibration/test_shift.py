@@ -56,6 +56,29 @@ def test_what_appears_out_of_nothing_counts() -> None:
     assert image_shift(spec, [*before, *boxes], [*after, *boxes]).scores > 0.01
 
 
+def test_what_happens_to_labelled_objects_counts() -> None:
+    """The confident anchor is the first cell of the finest map, with its centre at (4, 4)."""
+    spec = tiny_spec((128, 128))
+    maps = [(spec.num_classes, 128 // s, 128 // s) for s in spec.strides]
+    before = [np.full(shape, -20.0, np.float32) for shape in maps]
+    boxes = [np.zeros((68, *shape[1:]), np.float32) for shape in maps]
+    after = [one.copy() for one in before]
+    before[0][0, 0, 0], after[0][0, 0, 0] = 2.0, 0.0
+    p, q = 1 / (1 + np.exp(-2.0)), 0.5
+    expected = p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))
+
+    def scores(*objects: list[float]) -> float:
+        labels = np.array(objects, np.float32).reshape(-1, 4)
+        return image_shift(spec, [*before, *boxes], [*after, *boxes], objects=labels).scores
+
+    # Three anchors of the object and three elsewhere, in place of a hundred.
+    assert scores([0, 0, 40, 40]) == pytest.approx(expected / 6, rel=1e-4)
+    assert scores([0, 0, 5, 5]) == pytest.approx(expected / 4, rel=1e-4)  # it holds one centre
+    # It is a false alarm beside an object elsewhere: among the best that lie in none.
+    assert scores([64, 64, 127, 127]) == pytest.approx(expected / 6, rel=1e-4)
+    assert scores() == pytest.approx(expected / 100, rel=1e-4)
+
+
 @pytest.mark.parametrize("layout", ["grid", "boxes", "decoded"])
 def test_every_layout(layout: str) -> None:
     """A box that is one stride to the right, at stride 8; class probability 0.8 and 0.4."""
