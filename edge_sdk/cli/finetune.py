@@ -86,7 +86,7 @@ def _beginning(start: str | None, model: str | None) -> tuple[str | None, str, s
     from edge_sdk.converters.checkpoints import load_checkpoint
     from edge_sdk.training.finetuning import foundation
 
-    if start in (None, BASE):
+    if start is None or start == BASE:
         try:
             start = str(foundation(model or "n"))
         except EdgeError as error:
