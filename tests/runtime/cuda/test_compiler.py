@@ -32,7 +32,29 @@ def test_nvcc_has_no_complaint_and_nothing_spills(source, architecture, tmp_path
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    report = done.stderr + done.stdout
+    check_resources(source, done.stderr + done.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+def test_nvrtc_has_no_complaint_and_nothing_spills(source, architecture):
+    """The same of the compiler that users have, which a package brings."""
+    nvrtc = library()
+    options = [*OPTIONS, f"--include-path={KERNELS}", f"--gpu-architecture={architecture}",
+               "--warning-as-error=all-warnings", "--ptxas-options=-v"]  # fmt: skip
+    program = nvrtc.nvrtcCreateProgram(source.read_bytes(), b"", 0, [], [])[1]
+    encoded = [option.encode() for option in options]
+    (status,) = nvrtc.nvrtcCompileProgram(program, len(encoded), encoded)
+    log = b" " * nvrtc.nvrtcGetProgramLogSize(program)[1]
+    nvrtc.nvrtcGetProgramLog(program, log)
+    nvrtc.nvrtcDestroyProgram(program)
+    assert int(status) == 0, log.decode()
+    check_resources(source, log.decode())
+
+
+def check_resources(source: Path, report: str) -> None:
+    """Check what the assembler says of each kernel of a source."""
     frames = re.findall(r"(\d+) bytes stack frame, (\d+) bytes spill stores", report)
     registers = [int(number) for number in re.findall(r"Used (\d+) registers", report)]
     assert len(frames) == len(registers) == len(kernel_names(source.read_text("utf-8")))
@@ -40,14 +62,20 @@ def test_nvcc_has_no_complaint_and_nothing_spills(source, architecture, tmp_path
     assert max(registers) <= MOST_REGISTERS
 
 
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of this test's own, and NVRTC at hand."""
-    nvrtc = pytest.importorskip("cuda.bindings.nvrtc")
+def library():
+    """Return NVRTC, where it is."""
+    nvrtc = pytest.importorskip("cuda.bindings.nvrtc", reason="needs the package cuda-bindings")
     try:
         nvrtc.nvrtcVersion()
     except RuntimeError:
-        pytest.skip("needs NVIDIA's library NVRTC (nvidia-cuda-nvrtc)")
+        pytest.skip("needs NVIDIA's library NVRTC: pip install nvidia-cuda-nvrtc")
+    return nvrtc
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of this test's own, and NVRTC at hand."""
+    library()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     return tmp_path / "edge-sdk" / "kernels"
 
