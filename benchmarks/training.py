@@ -5,8 +5,8 @@
 Both sides train the same network on the same batches, in turn. The epoch changes the images (which
 are in memory, as in every epoch but the first), computes the loss, steps the optimizer, averages
 the weights and writes the log; the bare side has its batches ready and goes back from the sum of
-the outputs. The evaluation after an epoch
-is on neither side. The images are frames of the test camera, 640 x 480, as JPEG.
+the outputs. The evaluation after an epoch is on neither side. The images are frames of the test
+camera, 640 x 480, as JPEG.
 """
 
 from __future__ import annotations
