@@ -126,7 +126,7 @@ class Camera:
                 self._look(frame, at)
                 if self._cap is not None and self._cap(frame.timestamp, self.source.fps):
                     inbox.skip(self.number)
-                elif not self._leave(frame, at, inbox, stopping):
+                elif not self._leave(frame, at - self.source.waited, inbox, stopping):
                     return False
                 start = perf_counter()
         return True

@@ -10,6 +10,7 @@ from typing import Any
 
 from edge_sdk.runtime.detector import Detector
 from edge_sdk.runtime.inbox import Policy
+from edge_sdk.runtime.log import log
 from edge_sdk.runtime.pipeline import Pipeline
 from edge_sdk.runtime.sinks import Sink, open_sink
 from edge_sdk.runtime.sources import Source, open_source
@@ -42,7 +43,8 @@ def stream(
         False ends the stream.
     policy, max_staleness, duration, max_frames, track : see `Pipeline`.
     stats : a file for one line of JSON a second, and a last one with the whole summary.
-    serve : HOST:PORT of a live page for browsers, with metrics for Prometheus at /metrics.
+    serve : HOST:PORT of a live page for browsers, with metrics for Prometheus at /metrics; the
+        log tells its address, also of port 0, which takes a free one.
     stop : ends the stream once it is set.
 
     Returns
@@ -79,7 +81,9 @@ def stream(
         if serve is not None:
             from edge_sdk.runtime.live_page import LivePage
 
-            consumers.append(stack.enter_context(closing(LivePage(serve, pipeline))))
+            page = stack.enter_context(closing(LivePage(serve, pipeline)))
+            log.info("Live page: %s", page.url)
+            consumers.append(page)
         if stop is not None:
             pipeline.observe(lambda: pipeline.stop() if stop.is_set() else None)
         stack.callback(pipeline.close)

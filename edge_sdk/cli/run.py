@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from pathlib import Path
@@ -77,10 +78,9 @@ def run(
     from edge_sdk.runtime import Detector, stream
 
     stop = _stop_at_signals()
+    _show_log()
     settings = {"target": target, "threads": threads, "parallel": parallel, "device": device}
     with Detector(model, **settings, score=score, iou=iou) as detector:  # type: ignore[arg-type]
-        if serve:
-            console.print(f"Live page: http://{serve}/", markup=False)
         with console.status(f"Streaming through {model} ({detector.target})") as status:
             summary = stream(
                 detector,
@@ -117,6 +117,16 @@ def _stop_at_signals() -> threading.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, handle)
     return stop
+
+
+def _show_log() -> None:
+    """Print what the runtime tells, above the status line."""
+    from edge_sdk.runtime.log import log
+
+    handler = logging.Handler()
+    handler.emit = lambda record: console.print(record.getMessage(), markup=False)  # type: ignore[method-assign]
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
 
 
 class _Ticker:

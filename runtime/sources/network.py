@@ -81,6 +81,7 @@ class NetworkSource(Source):
                 frames = self._paced(frames)
             for frame in frames:
                 self._chip = decode.chip  # one that failed is not tried again
+                self.waited = 0.0 if reader.paced else perf_counter() - reader.arrived
                 yield frame.to_ndarray(format="bgr24")
             if (frame is None or container.duration is None) and not self._closed.is_set():
                 raise EdgeError(f"{self.name} has stopped sending.")

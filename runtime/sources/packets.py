@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from time import perf_counter
 from typing import Any
 
 ROOM = 64
@@ -36,6 +37,7 @@ class PacketReader:
     paced : the stream is a recording, or comes in bursts: it has to be played at its own pace,
         and nothing of it is skipped.
     skipped : packets left out.
+    arrived : when the last packet that was given away had come (`time.perf_counter`).
     """
 
     def __init__(self, connect: Callable[[], Any], *, skips: bool) -> None:
@@ -43,8 +45,9 @@ class PacketReader:
         self.stream: Any = None
         self.paced = False
         self.skipped = 0
+        self.arrived = 0.0
         self._connect, self._skips = connect, skips
-        self._packets: deque[Any] = deque()
+        self._packets: deque[tuple[Any, float]] = deque()
         self._error: Exception | None = None
         self._opened = self._done = self._closed = False
         self._changed = threading.Condition()
@@ -72,7 +75,7 @@ class PacketReader:
                 self._changed.wait_for(lambda: self._packets or self._done or self._closed)
                 if self._closed or not self._packets:
                     break
-                packet = self._packets.popleft()
+                packet, self.arrived = self._packets.popleft()
                 self._changed.notify_all()
             yield packet
         if self._error is not None and not self._closed:
@@ -107,14 +110,15 @@ class PacketReader:
             rate = float(self.stream.average_rate or 30)
             room = 1 if codec.intra_only else max(4, round(BEHIND * rate))
         for packet in self.container.demux(self.stream):
+            now = perf_counter()
             with self._changed:
                 if skips:
-                    self._packets.append(packet)
+                    self._packets.append((packet, now))
                     if len(self._packets) > room:
                         self._catch_up(room)
                 else:
                     self._changed.wait_for(lambda: len(self._packets) < room or self._closed)
-                    self._packets.append(packet)
+                    self._packets.append((packet, now))
                 self._changed.notify_all()
                 if self._closed:
                     return
@@ -125,7 +129,7 @@ class PacketReader:
         Where there is none for long, leave out everything, and say so by a None.
         """
         packets = self._packets
-        keys = (i for i, packet in enumerate(packets) if packet is not None and packet.is_keyframe)
+        keys = (i for i, (one, _) in enumerate(packets) if one is not None and one.is_keyframe)
         newest = max(keys, default=0)
         for _ in range(newest):
             packets.popleft()
@@ -133,7 +137,7 @@ class PacketReader:
         if len(packets) > LONG * room:
             self.skipped += len(packets)
             packets.clear()
-            packets.append(None)
+            packets.append((None, perf_counter()))
 
     def close(self) -> None:
         """Let go; the thread does so as soon as the network lets it."""

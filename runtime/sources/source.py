@@ -47,6 +47,8 @@ class Source(ABC):
     damaged : pictures that came incomplete and were not given away.
     skips : a live source may leave out what there is no time to decode; else it waits.
     skipped : pictures that were left out so.
+    waited : seconds since the last picture came, as far as is known: it may have had to wait
+        until it was decoded. Zero where pictures are made when they are asked for.
     max_fps : frames a second to look at, at most; None for all.
     region : the part of the frames to look at; None for all.
     """
@@ -54,6 +56,7 @@ class Source(ABC):
     live = False
     frames: int | None = None
     damaged = skipped = 0
+    waited = 0.0
     skips = False
     max_fps: float | None = None
     region: Region | None = None
