@@ -38,7 +38,7 @@ BUDGETS = {
 }
 PLAIN = ("mse", "entropy")
 """Methods that all INT8 is also made with without ranges for single channels."""
-MADE_AS = 2
+MADE_AS = {ALL_INT8: 2, HAND_MADE: 2, HYBRID: 3}
 """Raised when the tree makes other candidates of ours than before: those of peers stay."""
 SCRIPTS = Path(__file__).parent / "hybrid"
 
@@ -230,7 +230,7 @@ class Workshop:
                 else:
                     labels, split = self.subject.labels
                     budget = Budget(**limits, labels=labels, split=split)
-                    plan = self.folder / f"{self.target}.search{MADE_AS}" / "plan.yaml"
+                    plan = self.folder / f"{self.target}.search{MADE_AS[HYBRID]}" / "plan.yaml"
                     plan.parent.mkdir(exist_ok=True)
                     edge_sdk.plan(
                         self.model, self.calibration, self.target, plan, budget=budget,
@@ -242,7 +242,7 @@ class Workshop:
                     folder / "bundle.edge", table=table, keep_int8=True, progress=progress,
                 )  # fmt: skip
 
-        folder = self._once(what, f"{preset} {MADE_AS}", make)
+        folder = self._once(what, f"{preset} {MADE_AS[what]}", make)
         assert folder is not None
         with Bundle.open(folder / "bundle.edge") as bundle:
             return Candidate(what, preset, bundle.engine_file(self.target))

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_sdk.budget import Budget
-from edge_sdk.engine_trial import WORTHWHILE
+from edge_sdk.engine_trial import WORTHWHILE, EngineTrial
 from edge_sdk.errors import EdgeError, MissingExtra
 from edge_sdk.files import write_text
 from edge_sdk.hybrid_plan import (
@@ -433,7 +433,8 @@ def _times(
     path = folder / "latency.json"
     try:
         known = _given_times(path, model_key(graph), target, groups)
-        if _place(known.conditions, target) == _place(conditions(threads), target):
+        here = {**conditions(threads), "clock": EngineTrial(target, folder, threads).clock}
+        if _place(known.conditions, target) == _place(here, target):
             return known
     except EdgeError:
         pass  # none yet, or of another model
@@ -444,4 +445,4 @@ def _times(
 
 def _place(conditions: Mapping[str, Any], target: str) -> dict[str, Any]:
     """Return what latencies depend on."""
-    return {name: conditions.get(name) for name in ("cpu", "threads", target)}
+    return {name: conditions.get(name) for name in ("cpu", "threads", "clock", target)}

@@ -154,8 +154,9 @@ class Laboratory:
         if not self.timed:
             return None
         self._trial.time(self.spec, ["float", name])
+        # Whatever else the machine does only adds to a time, so the short ones are compared.
         times = self._trial.times
-        return times[name].median / times["float"].median
+        return times[name].p10 / times["float"].p10
 
     def _outputs(self, name: str) -> list[list[npt.NDArray[np.float32]]]:
         engine = self._trial.open(name, self.spec)

@@ -24,7 +24,8 @@ def add_search(report: Report, found: HybridPlan) -> None:
     measured = (
         f"Shift: mean over {conditions['images']} calibration images, by the engine that will run. "
         f"Latency: engine alone, in turn with float; {conditions.get('threads')} threads of "
-        f"{conditions.get('cpu')}, {conditions.get('date')}."
+        f"{conditions.get('cpu')}, {conditions.get('clock', 'wall')} clock, "
+        f"{conditions.get('date')}."
     )
     if conditions["labels"]:
         measured += (
