@@ -174,6 +174,10 @@ class FakeDriver:
     def cuCtxGetDevice(self) -> int:
         return int(self._objects[self._current()])
 
+    def cuCtxSynchronize(self) -> tuple[Any, ...]:
+        self._current()
+        return (CUresult.CUDA_SUCCESS,)
+
     def cuCtxPushCurrent(self, context: int) -> tuple[Any, ...]:
         self.stack().append(context)
         return (CUresult.CUDA_SUCCESS,)
@@ -208,6 +212,11 @@ class FakeDriver:
     def cuMemcpyDtoHAsync(self, target: int, source: int, size: int, stream: int) -> Any:
         assert self.live[target] == "host memory"
         return self._copy("download", target, source, size, stream)
+
+    def cuMemsetD8(self, address: int, value: int, count: int) -> tuple[Any, ...]:
+        assert self.live[address] == "device memory"
+        ctypes.memset(address, value, count)
+        return (CUresult.CUDA_SUCCESS,)
 
     def cuPointerGetAttribute(self, attribute: CUpointer_attribute, address: int) -> int:
         assert attribute == ORDINAL

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import json
+from collections.abc import Callable
 from importlib.machinery import ModuleSpec
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,7 @@ from edge_sdk.head_spec import CANDIDATE_OUTPUTS, HeadSpec
 from edge_sdk.runtime.letterbox import Letterbox
 
 CANDIDATES = 4
+Network = Callable[[np.ndarray[Any, Any]], dict[str, np.ndarray[Any, Any]]]
 _TYPES = {"FLOAT": np.float32, "HALF": np.float16, "UINT8": np.uint8, "INT32": np.int32}
 
 
@@ -58,7 +60,13 @@ def engine_bytes(spec: HeadSpec, batch: int = 1, raw: bool = False, **more: Any)
 
 
 class FakeTensorrt:
-    """Stands for the module tensorrt; `complaint` is what it says of an engine it refuses."""
+    """Stands for the module tensorrt.
+
+    Attributes
+    ----------
+    complaint : what it says of an engine that it refuses.
+    network : images -> outputs by name, in the place of the network that finds one object.
+    """
 
     __name__ = "tensorrt"
     __version__ = "10.3.0"
@@ -73,6 +81,7 @@ class FakeTensorrt:
         self.complaint = ""
         self.start_error = ""
         self.capturable = True
+        self.network: Network | None = None
         self.profile_layers: list[tuple[str, float]] = []
         self.host_code_allowed: list[bool] = []
         self.contexts = 0
@@ -178,6 +187,10 @@ class FakeExecutionContext:
     def _run(self) -> None:
         image = self._tensor(self.engine.content["inputs"][0][0])
         seen = image.reshape(self.batch, -1).mean(axis=1)
+        if self.trt.network is not None:
+            for name, value in self.trt.network(image).items():
+                self._tensor(name)[...] = value
+            return
         if CANDIDATE_OUTPUTS[0] not in self.addresses:
             for name, *_ in self.engine.content["outputs"]:
                 self._tensor(name)[...] = seen[:, None, None]

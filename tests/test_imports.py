@@ -110,7 +110,10 @@ print([name for name in ours if name.startswith(bad)],
 
 @pytest.mark.parametrize("module", ["edge_sdk", "edge_sdk.runtime"])
 def test_importing_loads_nothing_heavy(module: str) -> None:
-    heavy = ("cv2", "torch", "onnx", "onnxruntime", "openvino", "rich", "typer", "matplotlib")
+    heavy = (
+        "cv2", "torch", "onnx", "onnxruntime", "openvino", "rich", "typer", "matplotlib", "cuda",
+        "tensorrt", "tensorrt_rtx", "edge_sdk.runtime.cuda",
+    )  # fmt: skip
     code = f"import sys, {module}; print([n for n in {heavy!r} if n in sys.modules])"
     assert run(code).strip() == "[]"
 

@@ -87,6 +87,7 @@ class CudaCandidates:
         self._best = DeviceBuffer(8 * batch * count)
         self._found = DeviceBuffer(4 * batch)
         call("cuMemsetD8", self._found.address, 0, self._found.nbytes)
+        call("cuCtxSynchronize")  # streams of ours do not wait for the default one
 
     def __call__(
         self, outputs: Sequence[int], boxes: int, scores: int, labels: int, stream: int
