@@ -68,6 +68,13 @@ def test_parts_of_a_loss_add_up_each_in_its_way() -> None:
     assert one.estimate({"a", "b"}).loss == pytest.approx(0.3 + 0.5)
 
 
+def test_the_price_of_boxes_is_that_of_the_plan_at_hand() -> None:
+    """Beside the third group the boxes of the second look free; without it they are not."""
+    latency = LatencyTable("k", "t", dict.fromkeys("abc", GroupTime(2.0, 1.0)), {}, 0.0)
+    losses = {"a": Loss(0.02, 0.0), "b": Loss(0.0, 0.05**2), "c": Loss(0.0, 1.0)}
+    assert Problem(losses, latency).most_faithful(5.0) == {"a"}
+
+
 def test_a_latency_below_the_fastest_plan_has_none() -> None:
     one = problem()
     assert one.most_faithful(one.estimate(one.fastest()).ms * 0.99) is None
