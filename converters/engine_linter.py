@@ -41,7 +41,7 @@ def lint_engine(
     layers = _layers(path)
     times = {} if profile is None else _times(profile)
     layers.sort(key=lambda layer: -times.get(str(layer.get("Name")), 0.0))
-    integer = {name for layer in layers if _is_integer(layer) for name in _nodes(layer)}
+    integer = {name for layer in layers if _is_integer(layer) for name in nodes_of(layer)}
     missing = sorted(set(planned) - integer)
     findings = [Finding("plan", name, "no integer kernel does its work") for name in missing]
     findings += _reformats(layers, times)
@@ -87,7 +87,8 @@ def _cost(layer: dict[str, Any], times: Mapping[str, float]) -> str:
     return f"; {time:.4f} ms, {time / max(sum(times.values()), 1e-9):.1%} of all"
 
 
-def _nodes(layer: dict[str, Any]) -> list[str]:
+def nodes_of(layer: dict[str, Any]) -> list[str]:
+    """Return the graph's nodes that a layer does the work of; none without details."""
     return _NODE.findall(str(layer.get("Metadata", "")))
 
 
@@ -123,7 +124,7 @@ def _float_outputs(
     layers: list[dict[str, Any]], planned: Collection[str], times: Mapping[str, float]
 ) -> Iterator[Finding]:
     for layer in layers:
-        names = [name for name in _nodes(layer) if name in planned]
+        names = [name for name in nodes_of(layer) if name in planned]
         outputs = _kinds(layer, "Outputs")
         if names and outputs and not any("int8" in kind.lower() for kind in outputs):
             text = f"its kernel writes {', '.join(outputs)}{_cost(layer, times)}"

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from edge_sdk.calibration.profiles import Kernel
+from edge_sdk.converters.engine_linter import nodes_of
 from edge_sdk.errors import EdgeError
 from edge_sdk.head_spec import HeadSpec
 from edge_sdk.runtime.backends.tensorrt_execution import Execution
@@ -31,7 +32,6 @@ from edge_sdk.runtime.cuda.resources import Resources
 from edge_sdk.runtime.cuda.stream import Stream
 
 _WARMUP = 10
-_NODE = re.compile(r"\[ONNX Layer: ([^\]]*)\]")
 _REFORMAT = re.compile(r"^Reformatting CopyNode for (Input|Output) Tensor \d+ (to|of) ")
 _WORD = re.compile(r"[\w./:-]+")
 
@@ -75,7 +75,7 @@ def _nodes(layers: str) -> dict[str, tuple[str, ...]]:
     except (ValueError, KeyError, TypeError) as error:
         raise EdgeError(f"TensorRT's inspector gave no list of layers ({error!r}).") from error
     return {
-        str(layer.get("Name")): tuple(_NODE.findall(str(layer.get("Metadata", ""))))
+        str(layer.get("Name")): tuple(nodes_of(layer))
         for layer in listed
         if isinstance(layer, dict)
     }
