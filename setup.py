@@ -37,7 +37,8 @@ EXTRAS = {
 }
 EXTRAS["dev"] = [
     *EXTRAS["train"], *EXTRAS["openvino"], *EXTRAS["camera"], *EXTRAS["mqtt"],
-    "build", "cython>=3.1", "hypothesis", "mypy", "pytest", "ruff", "types-PyYAML",
+    "build", "cuda-bindings>=12.8", "cython>=3.1", "hypothesis", "mypy", "pytest", "ruff",
+    "types-PyYAML",
 ]  # fmt: skip
 
 kernels = Extension(
