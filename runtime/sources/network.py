@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from time import perf_counter
@@ -70,7 +71,7 @@ class NetworkSource(Source):
 
     def _images(self) -> Iterator[npt.NDArray[np.uint8]]:
         self._chip = self._chip or choose(self._wanted, self.name, GSTREAMER)
-        reader = self._reader = PacketReader(self._connect, skips=self.skips)
+        reader = self._reader = PacketReader(self._connect, skips=self.skips, timeout=self._timeout)
         try:
             if not reader.open():
                 return
@@ -102,7 +103,9 @@ class NetworkSource(Source):
         raise EdgeError(f"{self.name} cannot be opened: {reason}.")
 
     def _reason(self, error: Exception) -> str:
-        if isinstance(error, self._av.ExitError):
+        # Where a wait is cut short, FFmpeg's RTSP says EPERM.
+        silence = isinstance(error, (self._av.ExitError, TimeoutError))
+        if silence or getattr(error, "errno", None) == errno.EPERM:
             return f"nothing came for {self._timeout:g} s"
         words = getattr(error, "strerror", None) or type(error).__name__
         return str(words[:1].lower() + words[1:])
@@ -138,7 +141,7 @@ class NetworkSource(Source):
                         yield frame
                     else:
                         self.damaged += 1
-        except self._av.FFmpegError as error:
+        except (self._av.FFmpegError, TimeoutError) as error:
             reason = self._reason(error)
         if reason:
             raise EdgeError(f"{self.name} is lost: {reason}.")

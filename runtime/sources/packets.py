@@ -30,6 +30,8 @@ class PacketReader:
     ----------
     connect : opens and returns PyAV's container.
     skips : leave out what the decoder has no time for.
+    timeout : seconds after which a packet comes too late: an interrupted read gives the last one
+        of those that had come, and another read would wait as long again.
 
     Attributes
     ----------
@@ -40,13 +42,13 @@ class PacketReader:
     arrived : when the last packet that was given away had come (`time.perf_counter`).
     """
 
-    def __init__(self, connect: Callable[[], Any], *, skips: bool) -> None:
+    def __init__(self, connect: Callable[[], Any], *, skips: bool, timeout: float) -> None:
         self.container: Any = None
         self.stream: Any = None
         self.paced = False
         self.skipped = 0
         self.arrived = 0.0
-        self._connect, self._skips = connect, skips
+        self._connect, self._skips, self._timeout = connect, skips, timeout
         self._packets: deque[tuple[Any, float]] = deque()
         self._error: Exception | None = None
         self._opened = self._done = self._closed = False
@@ -109,8 +111,11 @@ class PacketReader:
             codec = self.stream.codec_context.codec
             rate = float(self.stream.average_rate or 30)
             room = 1 if codec.intra_only else max(4, round(BEHIND * rate))
+        before = perf_counter()
         for packet in self.container.demux(self.stream):
             now = perf_counter()
+            if now - before >= self._timeout:
+                raise TimeoutError
             with self._changed:
                 if skips:
                     self._packets.append((packet, now))
@@ -122,6 +127,7 @@ class PacketReader:
                 self._changed.notify_all()
                 if self._closed:
                     return
+            before = perf_counter()
 
     def _catch_up(self, room: int) -> None:
         """Leave out what comes before the newest packet that needs no other.

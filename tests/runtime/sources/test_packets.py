@@ -35,7 +35,7 @@ def packets(keys: str) -> list[SimpleNamespace]:
 
 def read_late(made: Any, *, skips: bool = True) -> tuple[list[Any], PacketReader]:
     """Read once everything has arrived: a decoder that was busy."""
-    reader = PacketReader(lambda: made, skips=skips)
+    reader = PacketReader(lambda: made, skips=skips, timeout=5)
     assert reader.open()
     deadline = time.monotonic() + 5
     while not reader._done and time.monotonic() < deadline and skips:
@@ -77,7 +77,9 @@ def test_nothing_is_skipped_of_recordings_or_unasked(
             given.append(number)
             yield SimpleNamespace(is_keyframe=True, number=number)
 
-    reader = PacketReader(lambda: container(endless(), name=name, duration=duration), skips=skips)
+    reader = PacketReader(
+        lambda: container(endless(), name=name, duration=duration), skips=skips, timeout=5
+    )
     assert reader.open()
     time.sleep(0.05)
     assert len(given) <= ROOM + 1
@@ -92,7 +94,7 @@ def test_errors_come_after_what_was_read_and_the_stream_is_closed() -> None:
         raise OSError("lost")
 
     made = container(broken())
-    reader = PacketReader(lambda: made, skips=False)
+    reader = PacketReader(lambda: made, skips=False, timeout=5)
     assert reader.open()
     read = iter(reader)
     assert [next(read).number, next(read).number] == [0, 1]
@@ -103,6 +105,33 @@ def test_errors_come_after_what_was_read_and_the_stream_is_closed() -> None:
     assert made.closed == 1
 
 
+def test_packet_after_a_silence_ends_it() -> None:
+    """An interrupted read gives what was left of the last ones; the next would wait as long."""
+
+    def silent() -> Iterator[Any]:
+        yield from packets("KK")
+        time.sleep(0.2)
+        yield from packets("K")
+        raise AssertionError("read again")
+
+    reader = PacketReader(lambda: container(silent()), skips=False, timeout=0.2)
+    assert reader.open()
+    read = iter(reader)
+    assert [next(read).number, next(read).number] == [0, 1]
+    with pytest.raises(TimeoutError):
+        next(read)
+    reader.close()
+
+
+def test_packets_tell_when_they_came() -> None:
+    reader = PacketReader(lambda: container(packets("KK")), skips=False, timeout=5)
+    assert reader.open()
+    time.sleep(0.1)
+    for _ in reader:
+        assert time.perf_counter() - reader.arrived >= 0.1
+    reader.close()
+
+
 def test_closing_while_it_connects_waits_for_nobody() -> None:
     made = container([])
 
@@ -110,7 +139,7 @@ def test_closing_while_it_connects_waits_for_nobody() -> None:
         time.sleep(0.3)
         return made
 
-    reader = PacketReader(slow, skips=True)
+    reader = PacketReader(slow, skips=True, timeout=5)
     reader.close()
     start = time.perf_counter()
     assert not reader.open()
