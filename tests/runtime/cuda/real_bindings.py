@@ -66,7 +66,7 @@ def kernels() -> None:
 
 
 def errors() -> None:
-    with pytest.raises(CudaError, match=r"^cuMemAlloc failed \(CUDA_ERROR_OUT_OF_MEMORY\): the GPU"):
+    with pytest.raises(CudaError, match=r"^cuMemAlloc failed \(CUDA_ERROR_OUT_OF_MEMORY\): "):
         DeviceBuffer(1 << 30)
 
 
