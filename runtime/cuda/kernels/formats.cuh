@@ -47,22 +47,28 @@ __device__ inline const unsigned char *row_of(const unsigned char *plane, int ro
     return plane + static_cast<long long>(row) * pitch;
 }
 
-/* BGR and RGB. */
-struct Packed {
-    typedef Plane<3, 0> Pixels;
+/* Formats whose pixels lie in one plane. */
+template <int BYTES, int SHIFT> struct OnePlane {
+    typedef Plane<BYTES, SHIFT> Pixels;
     typedef Staged Rows;
     static constexpr int SLOT = Pixels::SLOT;
     Pixels pixels;
 
-    __device__ Packed(const Columns &columns, int width) : pixels(columns, width) {}
+    __device__ OnePlane(const Columns &columns, int width) : pixels(columns, width) {}
 
     template <int SPACING>
     __device__ Rows stage(const Image &image, int upper, int lower, const Columns &columns,
                           int lane, unsigned char *slot) const
     {
-        return pixels.stage<SPACING>(row_of(image.pixels, upper, image.pitch),
-                                     row_of(image.pixels, lower, image.pitch), columns, lane, slot);
+        return pixels.template stage<SPACING>(row_of(image.pixels, upper, image.pitch),
+                                              row_of(image.pixels, lower, image.pitch), columns,
+                                              lane, slot);
     }
+};
+
+/* BGR and RGB. */
+struct Packed : OnePlane<3, 0> {
+    using OnePlane::OnePlane;
 
     __device__ static Pixel of_one(const Rows &rows, int local, unsigned weights)
     {
@@ -199,21 +205,8 @@ struct SemiPlanar : Yuv<SemiPlanar> {
 };
 
 /* Y U Y V: two pixels in four bytes. */
-struct Interleaved : Yuv<Interleaved> {
-    typedef Plane<4, 1> Pixels;
-    typedef Staged Rows;
-    static constexpr int SLOT = Pixels::SLOT;
-    Pixels pixels;
-
-    __device__ Interleaved(const Columns &columns, int width) : pixels(columns, width) {}
-
-    template <int SPACING>
-    __device__ Rows stage(const Image &image, int upper, int lower, const Columns &columns,
-                          int lane, unsigned char *slot) const
-    {
-        return pixels.stage<SPACING>(row_of(image.pixels, upper, image.pitch),
-                                     row_of(image.pixels, lower, image.pitch), columns, lane, slot);
-    }
+struct Interleaved : OnePlane<4, 1>, Yuv<Interleaved> {
+    using OnePlane::OnePlane;
 
     __device__ static void add_upper(const Rows &rows, int local, unsigned weights, YuvSum &sum)
     {
