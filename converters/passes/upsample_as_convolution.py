@@ -22,6 +22,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from edge_sdk.converters.graph_index import GraphIndex, attribute, drop_unread, map_sizes, moves
+from edge_sdk.converters.quantization_points import leading_nodes
 from edge_sdk.quantization_table import QuantizationTable, WeightScale
 
 
@@ -30,18 +31,24 @@ def upsample_as_convolution(
 ) -> tuple[onnx.ModelProto, QuantizationTable]:
     """Return copies of model and table with every such ConvTranspose rewritten.
 
-    Layers keep their names, tensors theirs. Inputs of unknown height or width are left alone.
+    Layers keep their names, tensors theirs. Inputs of unknown height or width are left alone, and
+    layers with an activation before the next layer: the moves between would be quantized on a
+    grid that no table has.
     """
     rewritten = onnx.ModelProto()
     rewritten.CopyFrom(model)
     graph = rewritten.graph
     index = GraphIndex(graph)
     sizes = map_sizes(model)
+    leading = leading_nodes(index)
     weights, rounded, biases = dict(table.weights), dict(table.rounded), dict(table.biases)
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:
         size = sizes.get(node.input[0])
-        if size is None or not _doubles(node, index):
+        activated = node.output[0] not in table.activations and any(
+            reader.output[0] in leading for reader in index.consumers[node.output[0]]
+        )
+        if size is None or activated or not _doubles(node, index):
             nodes.append(node)
             continue
         weight = index.value(node.input[1])

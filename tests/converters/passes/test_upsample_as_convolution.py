@@ -61,3 +61,22 @@ def test_it_runs_on_integers_in_a_lowered_graph() -> None:
     (expected,) = run_onnxruntime(original, x)
     (result,) = run_onnxruntime(lower(original, table, layers_of(original)), x)
     assert np.abs(result - expected).max() < 0.02 * np.abs(expected).max()
+
+
+def test_with_an_activation_behind_it_the_layer_stays() -> None:
+    rng = np.random.default_rng(0)
+    original = graph(
+        [
+            node("ConvTranspose", "x w b", "up", kernel_shape=[2, 2], strides=[2, 2]),
+            node("Relu", "up", "r"),
+            node("Conv", "r w2", "y"),
+        ],
+        {"w": rng.normal(size=(3, 5, 2, 2)), "b": rng.normal(size=5),
+         "w2": rng.normal(size=(2, 5, 1, 1))},
+        ["y"],
+        shape=(1, 3, 4, 7),
+    )  # fmt: skip
+    x = rng.uniform(-1, 1, size=(1, 3, 4, 7))
+    lowered = lower(original, table_of(original, {"r": 6.0}), layers_of(original))
+    (expected,), (result,) = run_onnxruntime(original, x), run_onnxruntime(lowered, x)
+    assert np.abs(result - expected).max() < 0.05 * np.abs(expected).max()
