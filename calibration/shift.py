@@ -106,7 +106,7 @@ def _best_of(best: Array, count: int) -> npt.NDArray[np.intp]:
 def _deciding(best: Array, centres: Array, objects: Array) -> npt.NDArray[np.intp]:
     """Return the anchors that decide on labelled objects, and as many that lie in none."""
     low, high = objects[:, None, :2], objects[:, None, 2:]
-    inside: npt.NDArray[np.bool_] = ((low <= centres) & (centres <= high)).all(axis=2)
+    inside = np.all((low <= centres) & (centres <= high), axis=2)
     chosen = [here[_best_of(best[here], OBJECT_ANCHORS)] for here in map(np.flatnonzero, inside)]
     decisive = np.unique(np.concatenate(chosen))
     outside = np.flatnonzero(~inside.any(axis=0))
