@@ -157,12 +157,11 @@ def measure(name: str, subject: Subject, folder: Path, steps: int, lr: float) ->
         candidates += Recovery(workshop, folder, steps, lr).candidates()
         found = detect(folder / "detections", candidates, TARGET, workshop.spec, dataset)
         rows = losses(found, dataset)
-    data = Path(dataset.source.partition("?")[0]).name
     report(
         f"finetuned_{name}",
         [{"what": what, **row} for what, row in rows.items()],
         {
-            **conditions(threads=1), "target": TARGET, "data": data,
+            **conditions(threads=1), "target": TARGET, "data": name,
             "split": dataset.split, "images": len(dataset), "input": list(workshop.spec.input_size),
             "trainings": f"{steps} steps of 8 images, learning rate {lr:g}", **EVALUATION,
         },
@@ -199,8 +198,9 @@ def _cell(rows: list[dict[str, Any]], stage: str) -> str:
         return "-"
     if stage == FLOAT:
         return f"{row['mAP50_95']:.2f}"
-    bounds = f"{row['lower']:.2f} to {row['upper']:.2f}"
-    return f"{row['mAP50_95']:.2f}; {row['loss']:.2f} ({bounds})"
+    # Adding zero takes the sign from a zero.
+    loss, lower, upper = (round(row[name], 2) + 0.0 for name in ("loss", "lower", "upper"))
+    return f"{row['mAP50_95']:.2f}; {loss:.2f} ({lower:.2f} to {upper:.2f})"
 
 
 if __name__ == "__main__":
