@@ -11,7 +11,7 @@ from small_graphs import graph, layers_of, node, run_openvino, table_of
 
 from edge_sdk.calibration.observers import Histogram
 from edge_sdk.calibration.ranges import LEAST_CHANNEL, channel_steps
-from edge_sdk.converters.lowering import lowering
+from edge_sdk.converters.lowering import channel_ranges, lowering
 from edge_sdk.converters.lowering.cpu import channel_grid, cpu_grid
 from edge_sdk.converters.quantization_points import quantization_points
 from edge_sdk.converters.reference import run_float32
@@ -136,6 +136,16 @@ def _simulate(*arguments: object) -> onnx.ModelProto:
 
     made: onnx.ModelProto = simulation("tensorrt")[0](*arguments)
     return made
+
+
+@pytest.mark.parametrize(
+    ("target", "count"), [("openvino", 1), ("onnxruntime", 0), ("tensorrt", 0)]
+)
+def test_a_bundle_can_say_how_many_tensors_have_them(target: str, count: int) -> None:
+    model = uneven_model("d")
+    table = uneven_table(model)
+    assert channel_ranges(target, model, table, layers_of(model)) == count
+    assert channel_ranges(target, model, table, frozenset({"c"})) == 0
 
 
 def test_a_channel_has_the_smaller_of_its_range_and_the_tensors() -> None:
