@@ -238,7 +238,23 @@ template <typename A, typename B> constexpr auto max(A a, B b)
     return static_cast<std::common_type_t<A, B>>(a) < b ? static_cast<std::common_type_t<A, B>>(b) : a;
 }
 
-template <typename Value> Value __ldg(const Value *from) { return *from; }
+/* What `__ldg` may read; anything while there is no limit. */
+static const char *readable, *readable_end;
+
+extern "C" void emulate_readable(const char *from, size_t size)
+{
+    readable = from;
+    readable_end = from + size;
+}
+
+template <typename Value> Value __ldg(const Value *from)
+{
+    const char *first = reinterpret_cast<const char *>(from);
+    if (readable != nullptr && (first < readable || first + sizeof(Value) > readable_end))
+        emulation::fail("a read outside of what may be read");
+    return *from;
+}
+
 inline int __popc(unsigned bits) { return __builtin_popcount(bits); }
 inline int __ffs(unsigned bits) { return __builtin_ffs(int(bits)); }
 

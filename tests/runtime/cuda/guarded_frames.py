@@ -1,5 +1,7 @@
 """Letterbox frames, on the host, that begin or end where memory may not be read.
 
+Forbidden pages catch reads far outside; reads of 16 bytes are compared with the frame's ends too.
+
     guarded_frames.py FOLDER
 
 FOLDER holds kernels compiled for the host. Prints how many frames there were; a kernel that reads
@@ -44,6 +46,7 @@ def guarded(size: int, at_end: bool) -> tuple[int, mmap.mmap]:
 def main(folder: Path) -> None:
     letterbox.Module = functools.partial(emulated_cuda.EmulatedModule, folder=folder)
     kernel = letterbox.CudaLetterbox(Preprocessing(), INPUT, "uint8")
+    readable = kernel._module._library.emulate_readable
     out = np.zeros((3, *INPUT), np.uint8)
     count = 0
     for height, width in SIZES:
@@ -57,6 +60,7 @@ def main(folder: Path) -> None:
                     size = (rows - 1) * pitch + row
                     address, memory = guarded(size, at_end)
                     frame = DeviceFrame(address, height, width, pitch, pixels)
+                    readable(ctypes.c_void_p(address), ctypes.c_size_t(size))
                     kernel([frame], out.ctypes.data, 0)
                     count += memory is not None
     print(count)

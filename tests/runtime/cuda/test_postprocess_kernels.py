@@ -199,6 +199,17 @@ def test_no_candidates_and_values_that_are_no_numbers(machine, layout):
     assert not any(map(len, check(machine, spec, raw_outputs(spec, 6), score=1.0)))
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_score_at_the_threshold_passes(machine, layout):
+    spec = head(layout)
+    outputs = raw_outputs(spec, 11, levels=1)
+    if layout == "grid":
+        outputs[0][..., 4] = 1
+    for multi_label in (True, False):
+        found = check(machine, spec, outputs, score=0.5, iou=1.0, multi_label=multi_label)
+        assert any((detections.scores == 0.5).any() for detections in found)
+
+
 def test_sizes_that_vectors_do_not_divide(machine):
     """A map of 3 x 5 cells and 7 classes begins anywhere, not at a multiple of 16 bytes."""
     for layout in LAYOUTS:
