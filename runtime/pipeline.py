@@ -7,6 +7,11 @@ Every queue is bounded, so that a slow consumer slows the detector, and a slow d
 either makes its cameras wait or misses frames and counts them. Under "latest" a frame is taken
 only when there is room for its result: what is handed over is never older than it must be.
 
+Cameras take turns, a frame at a time, and frames of several are never put into one batch: a camera
+would wait for another's frame, and on a CPU a batch saves nothing to wait for (an image of a
+batch of four costs 2 % less in OpenVINO and 3 % more in ONNX Runtime; `benchmarks/streaming.py
+batching`). `Detector(parallel=N)` looks at the frames of N cameras at a time.
+
 Faults stay where they happen. A camera that is lost is tried again, a frame whose inference
 fails is counted, a sink that raises is told about; the others go on. The stream itself ends
 with an error only if no camera gives anything, or the detector fails again and again.

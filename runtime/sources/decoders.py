@@ -17,6 +17,7 @@ import ctypes.util
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def decoder(text: str) -> str:
 
 def hardware_decoders() -> list[str]:
     """Name the chips that this machine seems to have, best first; no library is loaded."""
-    tests = {
+    tests: dict[str, Callable[[], object]] = {
         "nvdec": lambda: Path("/dev/nvidiactl").exists() and ctypes.util.find_library("nvcuvid"),
         GSTREAMER: lambda: has_element(JETSON),
         "vaapi": lambda: any(Path("/dev/dri").glob("renderD*")),
