@@ -133,6 +133,15 @@ def test_losses_that_do_not_add_up_are_corrected_by_measurements(part: int) -> N
     assert all(loss[part] >= 0 for loss in corrected.losses.values())
 
 
+def test_one_measurement_of_everything_scales_all_groups_alike() -> None:
+    one = problem()
+    whole = one.loss(one.losses)
+    tenfold = Loss(10 * whole.scores, 10 * whole.boxes)
+    corrected = one.corrected({frozenset(one.losses): tenfold})
+    for name, loss in one.losses.items():
+        assert corrected.losses[name] == pytest.approx((10 * loss.scores, 10 * loss.boxes))
+
+
 def test_the_price_of_changes_is_corrected_and_the_pure_plans_stay() -> None:
     one = problem()
     names = frozenset(one.losses)
