@@ -17,8 +17,9 @@ KERNELS = Path(__file__).parents[1] / "runtime" / "cuda" / "kernels"
 HEADER = Path(__file__).parent / "runtime" / "cuda" / "emulation.h"
 FLAGS = (
     "-std=c++20", "-O2", "-ffp-contract=off", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror",
-    "-Wno-unknown-pragmas", "-fno-strict-aliasing", "-fsanitize=alignment,bounds,shift,signed-integer-overflow",
-    "-fno-sanitize-recover=all", "-static-libubsan",
+    "-Wno-unknown-pragmas", "-fno-strict-aliasing",
+    "-fsanitize=alignment,bounds,shift,signed-integer-overflow", "-fno-sanitize-recover=all",
+    "-static-libubsan",
 )  # fmt: skip
 
 
