@@ -84,8 +84,9 @@ def test_cameras_that_ask_for_too_much_share_fairly(slow: Slow) -> None:
     assert all(adds_up(each) for each in counts.values())
     assert counts["a"].delivered == pytest.approx(counts["b"].delivered, rel=0.3, abs=2)
     # No frame of the slow camera is lost: its turn comes before its next frame does.
+    # One may wait and one be read when the stream ends.
     assert counts["rare"].late == 0
-    assert counts["rare"].delivered >= counts["rare"].captured - 1 >= 1
+    assert counts["rare"].delivered >= counts["rare"].captured - 2 >= 1
 
 
 def test_rate_cap_of_each_camera(detector: Detector) -> None:
