@@ -33,12 +33,12 @@ FLOAT, ALL_INT8, HYBRID = "float", "all INT8", "hybrid"
 HAND_MADE = "hand-made list"
 METHODS = ("mse", "max", "percentile", "entropy")
 BUDGETS = {
-    **{f"shift {limit:g}": {"max_shift": limit} for limit in (0.002, 0.005, 0.01, 0.02, 0.05)},
+    **{f"shift {limit:g}": {"max_shift": limit} for limit in (0.0002, 0.0005, 0.001, 0.003, 0.006)},
     **{f"drop {limit:g}": {"max_drop": limit} for limit in (0.1, 0.3)},
 }
 PLAIN = ("mse", "entropy")
 """Methods that all INT8 is also made with without ranges for single channels."""
-MADE_AS = {ALL_INT8: 2, HAND_MADE: 2, HYBRID: 3}
+MADE_AS = {ALL_INT8: 2, HAND_MADE: 2, HYBRID: 4}
 """Raised when the tree makes other candidates of ours than before: those of peers stay."""
 SCRIPTS = Path(__file__).parent / "hybrid"
 

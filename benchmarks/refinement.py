@@ -20,7 +20,7 @@ from measure import conditions, report
 from edge_sdk.calibration import calibrate
 from edge_sdk.calibration.bias_correction import correct_biases
 from edge_sdk.calibration.pictures import network_inputs
-from edge_sdk.calibration.range_choice import OTHERS, choose_ranges
+from edge_sdk.calibration.range_choice import METHODS, choose_ranges
 from edge_sdk.calibration.rounding import learn_rounding
 from edge_sdk.calibration.sensitivity import measure_sensitivity, measure_shift
 from edge_sdk.converters.convert import convert
@@ -54,9 +54,9 @@ def main() -> None:
             with Detector.from_engine(engine, spec, **EVALUATION) as detector:
                 return float(evaluate(detector, dataset).map or 0.0)
 
-        tables = {method: counts.quantization_table(model, method) for method in ("mse", *OTHERS)}
+        tables = {method: counts.quantization_table(model, method) for method in METHODS}
         worst = _worst(model, tables["mse"], inputs, Path(scratch))
-        tables["chosen"] = choose_ranges(model, counts, TARGET, inputs[:8])
+        _, tables["chosen"] = choose_ranges(model, counts, TARGET, inputs[:8])
         for name in ("mse", "chosen"):
             tables[f"{name}, biases"] = correct_biases(model, tables[name], TARGET, inputs)
         tables["mse, learned rounding"] = rounded = learn_rounding(

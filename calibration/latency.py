@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from edge_sdk.calibration.correction import posterior
 from edge_sdk.calibration.group_graph import Boundary, GroupGraph
 from edge_sdk.calibration.profiles import Kernel
 from edge_sdk.converters.target import Target
@@ -30,6 +31,11 @@ from edge_sdk.files import write_text
 from edge_sdk.precision_plan import PlanGroup
 
 SCHEMA = 1
+_TRUST, _UNKNOWN = 0.5, 0.1
+"""Error that a saving or a price is taken to have: so much of itself, and so much of what a group
+takes on average. Of 0.2 to 1, and none to 0.3, none foretold later trials better."""
+_NOISE = 0.01
+"""Error of a measured latency, as a part of float's."""
 _RIDGE = 0.3
 """Pull of the boundary prices towards zero, against one measurement."""
 
@@ -97,7 +103,9 @@ class LatencyTable:
         """Return the table that fits measured latencies: plan -> milliseconds.
 
         The INT8 times are scaled to meet the plan of all groups, if it was measured; then the
-        prices of changes to fit the others by least squares.
+        prices of changes to fit the others by least squares; then what each group saves and what
+        each change costs is moved to where their sums meet the measurements (`correction`), since
+        a search is drawn to the very groups that the profile flatters.
         """
         everything = frozenset(self.groups)
         work = sum(time.int8_ms for time in self.groups.values())
@@ -108,9 +116,35 @@ class LatencyTable:
         costs = np.array([table.change_cost(plan) for plan in times])
         beside = np.array([ms - table.scaled(0.0).predict(plan) for plan, ms in times.items()])
         energy = float(costs @ costs)
-        if not energy:
-            return table
-        return table.scaled(float(np.clip(costs @ beside / energy, 0.1, 10.0)))
+        if energy:
+            table = table.scaled(float(np.clip(costs @ beside / energy, 0.1, 10.0)))
+        return table._moved(times) if times else table
+
+    def _moved(self, times: Mapping[frozenset[str], float]) -> LatencyTable:
+        """Return the table whose groups and changes, each by itself, fit measured latencies."""
+        savings = [time.float_ms - time.int8_ms for time in self.groups.values()]
+        prices = [price for change in self.changes.values() for price in change]
+        prior = np.array([*savings, *prices])
+        slow = self.predict(())
+        rows = np.array([self._row(plan) for plan in times])
+        gains = np.array([ms - slow for ms in times.values()])
+        deviation = _TRUST * np.abs(prior) + _UNKNOWN * slow / len(self.groups)
+        error = np.full(len(rows), _NOISE * slow)
+        moved = posterior(prior, deviation, rows, gains, error)
+        saved, paid = np.split(moved, [len(self.groups)])
+        groups = {
+            name: GroupTime(time.float_ms, max(time.float_ms - saving, 0.0))
+            for (name, time), saving in zip(self.groups.items(), saved.tolist(), strict=True)
+        }
+        pairs = np.maximum(paid, 0.0).reshape(-1, 2).tolist()
+        changes = {name: Change(*pair) for name, pair in zip(self.changes, pairs, strict=True)}
+        return replace(self, groups=groups, changes=changes)
+
+    def _row(self, int8: Collection[str]) -> list[float]:
+        """Return how often the saving of each group and the price of each change is in a plan."""
+        saved = [-float(name in int8) for name in self.groups]
+        paid = [float(_differs(pair, int8, way)) for pair in self.changes for way in (1, 0)]
+        return saved + paid
 
     def change_cost(self, int8: Collection[str]) -> float:
         """Return the milliseconds that the changes of precision of a plan cost."""

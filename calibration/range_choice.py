@@ -1,12 +1,17 @@
 """The range method of each scale group, by what it does to the network's outputs.
 
-Least squared error is the best general method, and wrong for some tensors: where a few channels
-hold all large values, the small ones that carry the picture are lost (the first depthwise
-convolution of YOLOX-nano). No local figure tells these tensors from others where clipping is
-ruinous. So each scale group is rounded alone, all else in float, and the outputs are compared
-with float (see `shift`): first with the table's own ranges; then, for those that do the most
-harm, with each of the other methods. A group gets another method only if that leaves at most
-four fifths of the loss: what is closer than that is chance.
+No method is best for every network: least squared error (mse) never fails badly, entropy loses
+half as much on networks whose large values are rare and matter, and ruins others. Nor is the best
+one best for every tensor: where a few channels hold all large values, the small ones that carry the
+picture are lost (the first depthwise convolution of YOLOX-nano). No local figure tells, so the
+outputs of the network are compared with float's (see `shift`).
+
+1. The whole network is rounded with each method. The one that loses least becomes the method of
+   all, if its advantage over mse is more than chance: twice the standard error of the difference,
+   image by image.
+2. Each scale group is rounded alone, all else in float; then those that do the most harm, with each
+   of the other methods. A group gets another method only if that leaves at most four fifths of the
+   loss: what is closer than that is chance.
 """
 
 from __future__ import annotations
@@ -31,12 +36,13 @@ if TYPE_CHECKING:
     from edge_sdk.converters.network_run import Wiring
 
 DEFAULT = "mse"
-OTHERS = ("entropy", "percentile", "max")
+METHODS = (DEFAULT, "entropy", "percentile", "max")
 _WORST = 12
 """Scale groups that are tried with other methods."""
 _WORTHWHILE = 0.8
 """Part of the loss that another method may leave at most."""
-
+_BEYOND_CHANCE = 2.0
+"""Standard errors by which another method must be better for the whole network."""
 _RANKING = 2
 """Images that decide which groups do the most harm."""
 
@@ -51,8 +57,8 @@ def choose_ranges(
     *,
     seven_bit_weights: bool = False,
     progress: Progress = silent,
-) -> QuantizationTable:
-    """Return a table with the best method for each scale group (its `method` tells which).
+) -> tuple[str, QuantizationTable]:
+    """Return the best method for all, and a table with the best one for each scale group.
 
     Parameters
     ----------
@@ -71,6 +77,10 @@ def choose_ranges(
     network = SwitchableNetwork(model, table, target, seven_bit_weights=seven_bit_weights)
     layers = frozenset(node.name for node in weighted_layers(network.index))
     bench = ShiftBench(model, network)
+    tables = {method: calibration.quantization_table(model, method) for method in METHODS}
+    whole = [network.rewired(layers, tables[method]) for method in METHODS]
+    best = METHODS[_best(_losses(bench, whole, images, progress, "choosing a range method"))]
+    table = tables[best]
     groups: dict[ActivationScale, list[str]] = {}
     for name, entry in table.activations.items():
         groups.setdefault(entry, []).append(name)
@@ -79,10 +89,10 @@ def choose_ranges(
         changed = {**table.activations, **dict.fromkeys(names, entry)}
         return network.rewired(layers, replace(table, activations=changed)).only(names)
 
-    own = {entry: network.wiring(layers).only(names) for entry, names in groups.items()}
-    ranked = dict(
-        zip(own, _losses(bench, list(own.values()), images[:_RANKING], progress), strict=True)
-    )
+    chosen = network.rewired(layers, table)
+    own = {entry: chosen.only(names) for entry, names in groups.items()}
+    losses = _losses(bench, list(own.values()), images[:_RANKING], progress, "ranking ranges")
+    ranked = dict(zip(own, losses.mean(axis=1).tolist(), strict=True))
     worst = sorted(groups, key=lambda entry: -ranked[entry])[:_WORST]
     trials = [
         (entry, other)
@@ -90,32 +100,47 @@ def choose_ranges(
         for other in _alternatives([calibration.histograms[name] for name in groups[entry]], entry)
     ]
     wirings = [rounded_alone(groups[entry], other) for entry, other in trials]
-    found = _losses(bench, [*(own[entry] for entry in worst), *wirings], images, progress)
+    tried = [*(own[entry] for entry in worst), *wirings]
+    found = _losses(bench, tried, images, progress, "choosing ranges").mean(axis=1).tolist()
     limits = {entry: _WORTHWHILE * loss for entry, loss in zip(worst, found, strict=False)}
-    chosen = dict(table.activations)
+    methods: dict[str, str] = {}
     for (entry, other), loss in zip(trials, found[len(worst) :], strict=True):
         if loss < limits[entry]:
             limits[entry] = loss
-            chosen.update(dict.fromkeys(groups[entry], other))
-    exceptions = {name: entry.method for name, entry in chosen.items() if entry.method != DEFAULT}
-    return calibration.quantization_table(model, DEFAULT, exceptions)
+            methods.update(dict.fromkeys(groups[entry], other.method))
+    return best, calibration.quantization_table(model, best, methods)
+
+
+def _best(losses: npt.NDArray[np.float64]) -> int:
+    """Return the row of least mean, and the first one where the difference may be chance."""
+    less = losses[0] - losses
+    error = less.std(axis=1, ddof=1) / np.sqrt(losses.shape[1]) if losses.shape[1] > 1 else np.inf
+    sure = less.mean(axis=1) > _BEYOND_CHANCE * error
+    return int(np.argmax(np.where(sure, less.mean(axis=1), 0.0)))
 
 
 def _alternatives(histograms: Sequence[Histogram], entry: ActivationScale) -> list[ActivationScale]:
     """Return the scales that the other methods give to tensors that share one."""
     histogram = merged(histograms)
-    return [replace(entry, scale=grid_step(histogram, method), method=method) for method in OTHERS]
+    return [
+        replace(entry, scale=grid_step(histogram, method), method=method)
+        for method in METHODS
+        if method != entry.method
+    ]
 
 
 def _losses(
-    bench: ShiftBench, wirings: Sequence[Wiring], images: Sequence[_Image], progress: Progress
-) -> list[float]:
-    """Return for each wiring its mean loss."""
-    losses = np.zeros(len(wirings))
+    bench: ShiftBench,
+    wirings: Sequence[Wiring],
+    images: Sequence[_Image],
+    progress: Progress,
+    doing: str,
+) -> npt.NDArray[np.float64]:
+    """Return the losses [wirings, images]."""
+    losses = np.zeros((len(wirings), len(images)))
     for done, image in enumerate(images):
-        progress(done, len(images), "choosing ranges")
+        progress(done, len(images), doing)
         base = bench.start(image)
-        losses += [bench.shift(base, wiring).loss for wiring in wirings]
-    progress(len(images), len(images), "choosing ranges")
-    means: list[float] = (losses / len(images)).tolist()
-    return means
+        losses[:, done] = [bench.shift(base, wiring).loss for wiring in wirings]
+    progress(len(images), len(images), doing)
+    return losses

@@ -5,19 +5,14 @@ precision changes to INT8 there and d = 1 if it changes to float:
 
     u >= x_b - x_a,   d >= x_a - x_b,   u, d >= 0      (their prices keep them at their least)
     latency = rest + sum f_g + sum (i_g - f_g) x_g + sum up u + d down
-    loss    = S + sqrt(B),   S = sum s_g x_g,   B = sum b_g x_g
+    loss    = sum l_g x_g
 
-The parts of a shift add up in two ways, as measurements show: the divergence of the scores is
-quadratic in the noise, so the groups' divergences add up (s_g); the distance of the boxes is
-linear in it, and independent noise adds up in squares (b_g, strides squared).
-
-The program is linear; the loss is not. Under a bound L the condition (L - S)^2 >= B is replaced by
-its tangent at S0, B + 2 (L - S0) S <= L^2 - S0^2, which is never laxer; the loss to be minimized by
-its tangent S + B / (2 sqrt(B0)), which is never smaller. S0 and B0 are those of the last solution.
+Losses add up because both parts of a shift are quadratic in the noise of the rounding, and the
+noises of different groups are independent (see `shift`).
 
 The sums are models. What building and measuring a few plans shows is fed back: the coefficients
 move as little as possible, each in proportion to itself, until the sums meet the measurements
-(least squares with a prior).
+(see `correction`).
 """
 
 from __future__ import annotations
@@ -28,8 +23,8 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from edge_sdk.calibration.correction import posterior
 from edge_sdk.calibration.latency import LatencyTable
 from edge_sdk.calibration.muted import muted
 from edge_sdk.errors import EdgeError
@@ -39,32 +34,10 @@ Int8 = frozenset[str]
 
 _TIE = 1e-4
 """Weight of the quantity that is not minimized, so that among equals the better one is chosen."""
-_TANGENTS = 2
-"""Solutions of the linear program for one of the true one."""
-_EDGE = 0.99
-"""Part of a bound that the scores may fill where the tangent is drawn; at 1 it is vertical."""
 _NOISE = 0.02
 """Relative error that a measured loss is taken to have."""
 _TRUST = 0.5
 """Relative error that a group's predicted loss is taken to have."""
-
-
-class Loss(NamedTuple):
-    """What the quantization of a group, or of a plan, adds.
-
-    Attributes
-    ----------
-    scores : divergence of the class probabilities, nats.
-    boxes : squared distance of the boxes' sides, strides squared.
-    """
-
-    scores: float
-    boxes: float
-
-    @property
-    def total(self) -> float:
-        """The loss of a shift with these parts."""
-        return self.scores + math.sqrt(self.boxes)
 
 
 class Estimate(NamedTuple):
@@ -86,45 +59,24 @@ class Problem:
     kept : groups that stay float whatever it costs.
     """
 
-    losses: Mapping[str, Loss]
+    losses: Mapping[str, float]
     latency: LatencyTable
     kept: Int8 = frozenset()
 
-    def loss(self, int8: Collection[str]) -> Loss:
-        """Predict the parts of a plan's loss."""
-        parts = [self.losses[name] for name in int8]
-        return Loss(sum(part.scores for part in parts), sum(part.boxes for part in parts))
-
     def estimate(self, int8: Collection[str]) -> Estimate:
         """Predict loss and latency of a plan."""
-        return Estimate(frozenset(int8), self.loss(int8).total, self.latency.predict(int8))
+        loss = sum(self.losses[name] for name in int8)
+        return Estimate(frozenset(int8), loss, self.latency.predict(int8))
 
     def fastest(self, max_loss: float = math.inf) -> Int8:
         """Return the fastest plan whose predicted loss is at most `max_loss`."""
-        whole = self.loss(self.losses)
-        if max_loss >= whole.total:
-            return _solve(self, np.zeros(len(self.losses)))
-        if max_loss <= 0:
-            return _solve(self, self._weights(1.0, 1.0), bound=0.0)
-        found = []
-        for scores in (0.9 * max_loss * whole.scores / whole.total, _EDGE * max_loss):
-            for _ in range(_TANGENTS):
-                weights = self._weights(2 * (max_loss - scores), 1.0)
-                found.append(_solve(self, weights, bound=max_loss**2 - scores**2))
-                scores = min(self.loss(found[-1]).scores, _EDGE * max_loss)
-        return min(found, key=self.latency.predict)
+        return _solve(self, max_loss=max_loss)
 
     def most_faithful(self, max_ms: float) -> Int8 | None:
         """Return the plan of least predicted loss within `max_ms`; None if there is none."""
         if self.estimate(self.fastest()).ms > max_ms:
             return None
-        best: Int8 = frozenset()
-        boxes = self.loss(self.losses).boxes
-        for _ in range(_TANGENTS):
-            weights = self._weights(1.0, 0.5 / math.sqrt(max(boxes, 1e-12)))
-            best = _solve(self, weights, max_ms=max_ms)
-            boxes = self.loss(best).boxes
-        return best
+        return _solve(self, max_ms=max_ms)
 
     def front(self, points: int = 16) -> list[Estimate]:
         """Return the predicted Pareto front, slowest and most faithful first.
@@ -140,7 +92,7 @@ class Problem:
         return pareto([start, *(self.estimate(plan) for plan in plans if plan is not None), end])
 
     def corrected(
-        self, losses: Mapping[Int8, Loss], times: Mapping[Int8, float] | None = None
+        self, losses: Mapping[Int8, float], times: Mapping[Int8, float] | None = None
     ) -> Problem:
         """Return the problem with sums that meet what was measured.
 
@@ -149,21 +101,11 @@ class Problem:
         losses : plan -> measured loss.
         times : plan -> measured milliseconds (see `LatencyTable.corrected`).
         """
-        scores, boxes = (
-            _refit(
-                {name: loss[part] for name, loss in self.losses.items()},
-                {plan: loss[part] for plan, loss in losses.items()},
-            )
-            for part in (0, 1)
-        )
         return replace(
             self,
-            losses={name: Loss(scores[name], boxes[name]) for name in self.losses},
+            losses=_refit(self.losses, losses),
             latency=self.latency.corrected(times or {}),
         )
-
-    def _weights(self, scores: float, boxes: float) -> npt.NDArray[np.float64]:
-        return np.array([self.losses[name] for name in self.latency.groups]) @ [scores, boxes]
 
 
 def pareto(estimates: Sequence[Estimate]) -> list[Estimate]:
@@ -175,14 +117,8 @@ def pareto(estimates: Sequence[Estimate]) -> list[Estimate]:
     return best[::-1]
 
 
-def _solve(
-    problem: Problem,
-    weights: npt.NDArray[np.float64],
-    *,
-    bound: float = math.inf,
-    max_ms: float = math.inf,
-) -> Int8:
-    """Minimize latency under a bound on the weights' sum, or that sum under one on the latency."""
+def _solve(problem: Problem, *, max_loss: float = math.inf, max_ms: float = math.inf) -> Int8:
+    """Minimize the latency under a bound on the loss, or the loss under one on the latency."""
     from scipy.optimize import Bounds, LinearConstraint, milp
 
     table = problem.latency
@@ -199,13 +135,14 @@ def _solve(
     ]
     # In parts of the float latency and of the whole sum, so that all numbers are of one size.
     base = max(table.predict(()), 1e-9)
-    whole = max(float(weights.sum()), 1e-30)
+    losses = np.array([problem.losses[name] for name in names])
+    whole = max(float(losses.sum()), 1e-30)
     gains = [table.groups[name].int8_ms - table.groups[name].float_ms for name in names]
     time = np.array([*gains, *(price for *_, price in changes)]) / base
-    loss = np.concatenate([weights / whole, np.zeros(len(changes))])
+    loss = np.concatenate([losses / whole, np.zeros(len(changes))])
     constraints = _orders(place, changes)
-    if bound < math.inf:
-        constraints.append(LinearConstraint(loss[None], -np.inf, max(bound, 0.0) / whole + 1e-9))
+    if max_loss < math.inf:
+        constraints.append(LinearConstraint(loss[None], -np.inf, max(max_loss, 0.0) / whole + 1e-9))
     if max_ms < math.inf:
         constraints.append(LinearConstraint(time[None], -np.inf, max_ms / base - 1 + 1e-9))
     goal = time + _TIE * loss if max_ms == math.inf else loss + _TIE * time
@@ -242,7 +179,7 @@ def _orders(place: Mapping[str, int], changes: Sequence[tuple[str, str, float]])
 
 
 def _refit(prior: Mapping[str, float], measured: Mapping[Int8, float]) -> dict[str, float]:
-    """Move the groups' losses to where their sums meet the measured ones (Bayesian ridge)."""
+    """Move the groups' losses to where their sums meet the measured ones."""
     names = list(prior)
     start = np.array([prior[name] for name in names])
     plans = [plan for plan in measured if plan]
@@ -253,9 +190,6 @@ def _refit(prior: Mapping[str, float], measured: Mapping[Int8, float]) -> dict[s
     # First one factor for all, from the plan with most in it; then each group by itself.
     full = int(np.argmax(rows @ start))
     start = start * max(values[full], 0.0) / float(rows[full] @ start)
-    deviation = _TRUST * start
-    noise = np.maximum(_NOISE * values, 1e-3 * max(float(values.max()), 1e-12))
-    spread = rows * deviation**2
-    gain = np.linalg.solve(spread @ rows.T + np.diag(noise**2), values - rows @ start)
-    refined = np.maximum(start + spread.T @ gain, 0.1 * start)
+    error = np.maximum(_NOISE * values, 1e-3 * max(float(values.max()), 1e-12))
+    refined = np.maximum(posterior(start, _TRUST * start, rows, values, error), 0.1 * start)
     return dict(zip(names, refined.tolist(), strict=True))

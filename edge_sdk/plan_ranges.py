@@ -57,25 +57,25 @@ def chosen_ranges(
     -------
     The method for all, and the exceptions, group -> method.
     """
-    from edge_sdk.calibration.range_choice import DEFAULT, choose_ranges
+    from edge_sdk.calibration.range_choice import choose_ranges
     from edge_sdk.converters.lowering.instruction_set import needs_seven_bit_weights
 
-    plain = calibration.quantization_table(graph, DEFAULT)
+    plain = calibration.quantization_table(graph)
     digest = hashlib.sha256(f"{plain.key} {target}".encode())
     for image in images:
         digest.update(image.tobytes())
     key = digest.hexdigest()
     known = _known(cache, key)
     if known is None:
-        table = choose_ranges(
+        method, table = choose_ranges(
             graph, calibration, target, images,
             seven_bit_weights=needs_seven_bit_weights(target), progress=progress,
         )  # fmt: skip
         inputs = _inputs(graph, groups)
         methods = {name: table.activations[tensor].method for name, tensor in inputs.items()}
-        known = {name: method for name, method in methods.items() if method != DEFAULT}
-        write_text(cache, json.dumps({"key": key, "exceptions": known}))
-    return DEFAULT, known
+        known = method, {name: other for name, other in methods.items() if other != method}
+        write_text(cache, json.dumps({"key": key, "method": known[0], "exceptions": known[1]}))
+    return known
 
 
 def _inputs(graph: onnx.ModelProto, groups: Sequence[PlanGroup]) -> dict[str, str]:
@@ -84,9 +84,11 @@ def _inputs(graph: onnx.ModelProto, groups: Sequence[PlanGroup]) -> dict[str, st
     return {group.name: reads[group.layers[0]] for group in groups}
 
 
-def _known(cache: Path, key: str) -> dict[str, str] | None:
+def _known(cache: Path, key: str) -> tuple[str, dict[str, str]] | None:
     try:
         values = json.loads(cache.read_text(encoding="utf-8"))
-        return dict(values["exceptions"]) if values["key"] == key else None
+        if values["key"] != key:
+            return None
+        return str(values["method"]), dict(values["exceptions"])
     except (OSError, KeyError, TypeError, ValueError):
         return None

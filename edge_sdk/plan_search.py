@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
     from edge_sdk.calibration import Calibration
     from edge_sdk.calibration.latency import LatencyTable
-    from edge_sdk.calibration.search import Loss, Problem
+    from edge_sdk.calibration.search import Problem
     from edge_sdk.calibration.sensitivity import Sensitivity
     from edge_sdk.datasets.sample import Dataset
     from edge_sdk.head_spec import HeadSpec
@@ -227,8 +227,6 @@ class _Search:
 
     def _measure(self, plans: Sequence[Int8]) -> bool:
         """Measure what is new, correct the problem by all that is known; tell if any was new."""
-        from edge_sdk.calibration.search import Loss
-
         new = [plan for plan in dict.fromkeys(plans) if plan not in self.trials]
         measured = self._laboratory.measure(new, self._progress)
         float_ms = self._prior.latency.predict(())
@@ -242,7 +240,7 @@ class _Search:
                 name, plan, ms, shift.loss, shift.scores, shift.boxes, *points
             )
         self.problem = self._prior.corrected(
-            {plan: Loss(one.scores, one.boxes**2) for plan, one in self.trials.items()},
+            {plan: trial.loss for plan, trial in self.trials.items()},
             {plan: trial.ms for plan, trial in self.trials.items()},
         )
         return bool(new)
@@ -272,12 +270,11 @@ class _Search:
 
     def explained(self, chosen: Trial) -> tuple[PlanGroup, ...]:
         """Return the groups with the precisions of the chosen plan, and why."""
-        loss_of = {name: loss.total for name, loss in self.problem.losses.items()}
         result = []
         for group in self.groups:
             time = self.problem.latency.groups[group.name]
-            saved, shift = time.float_ms - time.int8_ms, loss_of[group.name]
-            price = f"{saved:.3f} ms; alone it shifts by {shift:.4f}"
+            saved, shift = time.float_ms - time.int8_ms, self.problem.losses[group.name]
+            price = f"{saved:.3f} ms; alone it shifts by {shift:.2g}"
             if group.name in chosen.int8:
                 group = replace(group, precision="int8", why=f"saves {price}")
             elif group.precision == "int8":
@@ -322,7 +319,7 @@ def _figures(trial: Trial, first: Trial) -> str:
         accuracy = f", {trial.drop:.2f} points of mAP50-95 lost (95 % bound {trial.bound:.2f})"
     return (
         f"{trial.ms:.2f} ms ({first.ms / trial.ms:.2f} times as fast as float), a shift of "
-        f"{trial.loss:.4f}{accuracy}"
+        f"{trial.loss:.2g}{accuracy}"
     )
 
 
@@ -335,19 +332,14 @@ def _facts(sensitivity: Sensitivity, times: LatencyTable) -> dict[str, GroupFact
     }
 
 
-def _losses(sensitivity: Sensitivity) -> dict[str, Loss]:
+def _losses(sensitivity: Sensitivity) -> dict[str, float]:
     """Return what every group adds: the mean of what it does alone and what leaving it out saves.
 
     The second is a small difference of large numbers, so it is believed within a factor.
     """
-    from edge_sdk.calibration.search import Loss
-
     whole, alone, without = sensitivity.all_int8, sensitivity.alone, sensitivity.without
     return {
-        name: Loss(
-            _mean(alone[name].scores, whole.scores - without[name].scores),
-            _mean(alone[name].boxes ** 2, whole.boxes**2 - without[name].boxes ** 2),
-        )
+        name: _mean(alone[name].loss, whole.loss - without[name].loss)
         for name in sensitivity.groups
     }
 

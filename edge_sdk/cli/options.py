@@ -53,7 +53,7 @@ KeepFloat = Annotated[
 Hybrid = Annotated[
     bool,
     typer.Option(
-        "--hybrid", help="Search for the best hybrid: --max-shift 0.05 if no limit is given."
+        "--hybrid", help="Search for the best hybrid: --max-shift 0.003 if no limit is given."
     ),
 ]
 MaxDrop = Annotated[
@@ -66,8 +66,8 @@ MaxDrop = Annotated[
 MaxShift = Annotated[
     float | None,
     typer.Option(
-        help="Search: how far scores (nats) and boxes (strides) may move from float's; needs no "
-        "labels."
+        help="Search: how far scores (nats) and boxes (squared strides) may move from float's; "
+        "0.001 is about 0.1 points of mAP50-95. Needs no labels."
     ),
 ]
 MaxLatency = Annotated[

@@ -144,3 +144,16 @@ def test_a_table_is_corrected_by_what_whole_plans_take() -> None:
     for plan, ms in times.items():
         assert corrected.predict(plan) == pytest.approx(ms)
     assert table.corrected({}) == table
+
+
+def test_a_group_that_the_profile_flatters_is_corrected() -> None:
+    """The profile says that all groups are three times as fast in INT8; "g2" is not at all."""
+    names = [f"g{number}" for number in range(8)]
+    table = LatencyTable("k", "t", dict.fromkeys(names, GroupTime(3.0, 1.0)), {}, 1.0)
+    slow = 25.0
+    plans = [frozenset(names), *(frozenset(names[i : i + 4]) for i in range(5))]
+    times = {plan: slow - 2.0 * len(plan - {"g2"}) for plan in plans}
+    corrected = table.corrected(times)
+    for plan, ms in times.items():
+        assert corrected.predict(plan) == pytest.approx(ms, rel=0.03)
+    assert min(corrected.groups, key=lambda n: -corrected.groups[n].int8_ms) == "g2"

@@ -11,7 +11,7 @@ from onnx import helper, numpy_helper
 
 from edge_sdk.calibration import Calibration
 from edge_sdk.calibration.observers import Histogram
-from edge_sdk.calibration.range_choice import choose_ranges
+from edge_sdk.calibration.range_choice import METHODS, _best, choose_ranges
 from edge_sdk.converters.model_file import load_model, model_key
 from edge_sdk.converters.quantization_points import quantization_points
 from edge_sdk.converters.reference import run_float32
@@ -55,8 +55,30 @@ def test_a_tensor_gets_the_method_that_its_network_wants(model: onnx.ModelProto)
             histograms[name].add(value)
     calibration = Calibration(model_key(model), "{}", (), histograms)
     plain = calibration.quantization_table(model)
-    chosen = choose_ranges(model, calibration, "openvino", images)
     assert {entry.method for entry in plain.activations.values()} == {"mse"}
-    assert chosen.activations["r2"].method != "mse"
-    assert chosen.activations["r2"].scale < 0.5 * plain.activations["r2"].scale
-    assert list(chosen.activations) == list(plain.activations)
+    for shown in (images, images[:1]):
+        method, chosen = choose_ranges(model, calibration, "openvino", shown)
+        # One image does not prove that another method is better for the whole network.
+        assert (method == "mse") == (len(shown) == 1)
+        assert chosen.activations["r2"].method != "mse"
+        assert chosen.activations["r2"].scale < 0.5 * plain.activations["r2"].scale
+        assert list(chosen.activations) == list(plain.activations)
+
+
+@pytest.mark.parametrize(
+    ("worse_by", "best"),
+    [
+        ([0.0, -0.2, 0.1, -0.1], "entropy"),
+        ([0.0, 0.2, 0.1, 0.1], "mse"),
+        ([0.0, 0.1, 0.1, -0.2], "max"),
+    ],
+)
+def test_another_method_for_all_must_be_better_by_more_than_chance(
+    worse_by: list[float], best: str
+) -> None:
+    rng = np.random.default_rng(0)
+    images = rng.uniform(1, 2, 8)
+    noise = rng.normal(0, 1, (4, 8))
+    for spread, expected in ((0.05, best), (3.0, "mse")):
+        losses = images + np.array(worse_by)[:, None] + spread * noise
+        assert METHODS[_best(losses)] == expected
