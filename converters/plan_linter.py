@@ -9,12 +9,14 @@ Faults are what breaks a promise; one is too many:
     stranded     a Q/DQ pair that no integer layer makes use of: it only rounds and costs time
     float32      a product of matrices in float32 on sm75, which cannot do it
 
-Notes cost time, and a threshold for each can be given:
+Notes cost time or accuracy, and a threshold for each can be given:
 
     float_output   an integer layer whose values leave it in float16
     conversion     a cast between floating types or from bytes
     channels       channels that do not fill the tiles of the tensor cores, 32 wide: the rest
                    is computed in vain
+    depthwise      an integer depthwise layer: its channels share one range, which can cost
+                   nearly all accuracy where their sizes differ
     wide           a convolution in float32
     reformat       a kernel that only rearranges values (known of engines only)
 
@@ -32,7 +34,7 @@ from dataclasses import dataclass
 from edge_sdk.converters.parsed_network import NetworkView, ParsedLayer, ParsedTensor
 
 FAULTS = ("plan", "unplanned", "axis", "stranded", "float32")
-NOTES = ("float_output", "conversion", "channels", "wide", "reformat")
+NOTES = ("float_output", "conversion", "channels", "depthwise", "wide", "reformat")
 TILE = 32
 
 _WEIGHTED = ("CONVOLUTION", "DECONVOLUTION")
@@ -123,6 +125,7 @@ def lint(network: NetworkView, planned: Collection[str], capability: str = "") -
         lambda: _float_output(walk),
         lambda: _conversion(network),
         lambda: _channels(walk),
+        lambda: _depthwise(walk),
         lambda: _wide(network),
     ]
     findings = tuple(finding for rule in rules for finding in rule())
@@ -278,6 +281,12 @@ def _channels(walk: _Walk) -> Iterator[Finding]:
 
 def _padded(tensor: ParsedTensor) -> int:
     return -(-tensor.shape[1] // TILE) * TILE
+
+
+def _depthwise(walk: _Walk) -> Iterator[Finding]:
+    for layer in walk.integer:
+        if layer.groups > 1 and layer.groups == layer.outputs[0].shape[1]:
+            yield Finding("depthwise", layer.name, f"{layer.groups} channels share one range")
 
 
 def _wide(network: NetworkView) -> Iterator[Finding]:

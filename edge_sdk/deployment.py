@@ -18,7 +18,7 @@ from edge_sdk.errors import EdgeError, NoInt8Kernel
 from edge_sdk.files import sha256, write_text
 from edge_sdk.head_spec import HeadSpec
 from edge_sdk.hybrid_plan import HybridPlan
-from edge_sdk.precision_plan import RANGES, PrecisionPlan
+from edge_sdk.precision_plan import RANGES, PlanGroup, PrecisionPlan
 from edge_sdk.progress import Progress, silent
 from edge_sdk.quantization_table import QuantizationTable
 from edge_sdk.suppression import RUNNING
@@ -65,6 +65,8 @@ def plan(
 ) -> PrecisionPlan:
     """Write a plan: with a budget the best hybrid within it, without one all INT8.
 
+    On GPUs depthwise layers stay float without a search; see `lowering.tensorrt`.
+
     The search (see `plan_search.search_plan`, which also returns what it found) takes minutes;
     the plan without one is written at once.
 
@@ -95,13 +97,13 @@ def plan(
             keep_float=keep_float, method=method or AUTO, threads=threads, progress=progress,
         ).plan  # fmt: skip
     from edge_sdk.converters.layer_groups import layer_groups
-    from edge_sdk.converters.lowering import lowering
+    from edge_sdk.converters.lowering import float_by_default, lowering
     from edge_sdk.converters.model_file import load_model, model_key
 
     lowering(target)
     graph = load_model(model)
     _calibration(calibration, model, graph)
-    groups = tuple(layer_groups(graph, keep_float))
+    groups = _excepted(layer_groups(graph, keep_float), float_by_default(target, graph))
     made = PrecisionPlan(model_key(graph), target, groups, _known_method(method))
     made.save(output)
     return made
@@ -398,6 +400,17 @@ def _build_engines(
         other = lower(inputs.graph, table, plan.int8_layers, skip="both")
         write_other_form(other, trial.engines["int8"].parent)
     return plan
+
+
+def _excepted(groups: Sequence[PlanGroup], reasons: dict[str, str]) -> tuple[PlanGroup, ...]:
+    """Return the groups, those float that hold a layer for which there is a reason."""
+    found = [[reasons[layer] for layer in group.layers if layer in reasons] for group in groups]
+    return tuple(
+        replace(group, precision="float", why=why[0])
+        if why and group.precision == "int8"
+        else group
+        for group, why in zip(groups, found, strict=True)
+    )
 
 
 def _without(plan: PrecisionPlan, refusal: NoInt8Kernel) -> PrecisionPlan:

@@ -90,6 +90,14 @@ class PrecisionPlan:
         methods = {group.name: group.ranges or self.ranges for group in self.groups}
         return {name: method for name, method in methods.items() if method != self.ranges}
 
+    def reasons(self) -> dict[str, int]:
+        """Return why groups are float -> how many layers that are."""
+        counts: dict[str, int] = {}
+        for group in self.groups:
+            if group.precision == "float" and group.why:
+                counts[group.why] = counts.get(group.why, 0) + len(group.layers)
+        return counts
+
     def check(self, model_key: str, target: str, groups: Iterable[PlanGroup]) -> None:
         """Refuse the plan if it does not fit a model and a target.
 

@@ -219,6 +219,31 @@ def test_a_plan_without_integers_gives_a_gpu_a_float_engine(
         assert "engines/tensorrt-remote/lowered-both.onnx" not in bundle.manifest["files"]
 
 
+@pytest.mark.parametrize(
+    ("target", "precision"), [("tensorrt:remote", "float"), ("openvino", "int8")]
+)
+def test_depthwise_layers_stay_float_on_gpus_and_the_plan_says_why(
+    tmp_path: Path, target: str, precision: str
+) -> None:
+    network = onnx.load(write_tiny_model(tmp_path / "tiny.onnx"))
+    first = next(node for node in network.graph.node if node.op_type == "Conv")
+    (name,) = first.output
+    first.output[0] = "wide"
+    weight = np.ones((16, 1, 1, 1), np.float32)
+    network.graph.initializer.append(onnx.numpy_helper.from_array(weight, "dw"))
+    behind = list(network.graph.node).index(first) + 1
+    depthwise = onnx.helper.make_node("Conv", ["wide", "dw"], [name], "depthwise", group=16)
+    network.graph.node.insert(behind, depthwise)
+    onnx.save(network, tmp_path / "depthwise.onnx")
+    model = convert(tmp_path / "depthwise.onnx", tmp_path / "model.onnx").output
+    calibrate(model, IMAGES, tmp_path / "model.calib", limit=2)
+    made = plan(model, tmp_path / "model.calib", target, tmp_path / "plan.yaml")
+    (group,) = (group for group in made.groups if "depthwise" in group.layers)
+    assert group.precision == precision
+    assert (group.why in made.reasons()) == (precision == "float")
+    assert {other.precision for other in made.groups if other != group} == {"int8"}
+
+
 def test_layers_without_an_integer_kernel_stay_float_and_the_plan_says_why(
     calibrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

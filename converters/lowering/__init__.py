@@ -50,6 +50,12 @@ def grid(target: str) -> str:
     return text
 
 
+def float_by_default(target: str, model: onnx.ModelProto) -> dict[str, str]:
+    """Return the layers that a plan without a search keeps float on a target, with the reason."""
+    known = getattr(_module(target), "float_by_default", None)
+    return {} if known is None else dict(known(model))
+
+
 def channel_ranges(
     target: str, model: onnx.ModelProto, table: QuantizationTable, layers: frozenset[str]
 ) -> int:

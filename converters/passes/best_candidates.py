@@ -23,14 +23,14 @@ float32, and none of it is a product of matrices.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from edge_sdk.converters.graph_index import drop_unread
+from edge_sdk.converters.node_writer import NodeWriter
 from edge_sdk.errors import EdgeError
 from edge_sdk.head_spec import CANDIDATE_OUTPUTS, HeadSpec
 
@@ -66,22 +66,21 @@ def best_candidates(model: onnx.ModelProto, spec: HeadSpec, count: int) -> onnx.
     return changed
 
 
-class _Tail:
+class _Tail(NodeWriter):
     """Writes the nodes behind the outputs of one graph."""
 
     def __init__(self, graph: onnx.GraphProto, spec: HeadSpec, count: int, kind: int) -> None:
-        self.graph = graph
+        super().__init__(graph, PREFIX)
         self.spec = spec
         self.kind = kind
         self.anchors = min(count, spec.num_anchors)
         self.count = min(count, self.anchors * spec.num_classes)
-        self.number = 0
 
     def write(self) -> None:
         """Append the nodes and replace the outputs."""
         scores, rows, decode = _LAYOUTS[self.spec.layout](self)
         values, labels, anchors = self._choose(scores)
-        chosen = self._take(rows[0], anchors, rows[1])
+        chosen = self.take(rows[0], anchors, rows[1])
         boxes = decode(self._transpose(self._float(chosen), [0, 2, 1]), anchors)
         values = self._float(values)
         if self.spec.layout == "dfl":
@@ -102,7 +101,7 @@ class _Tail:
         """Return scores, labels and anchors [B, K] of the best pairs of [B, C, N]."""
         best = self.node("ReduceMax", [scores, self.constant(np.array([1]))], keepdims=0)
         some = self._top(best, self.anchors)[1]
-        pairs = self._take(scores, some, self.spec.num_classes)
+        pairs = self.take(scores, some, self.spec.num_classes)
         pairs = self.node("Reshape", [pairs, self.constant(np.array([0, -1]))])
         values, pair = self._top(pairs, self.count)
         width = self.constant(np.array(self.anchors, np.int32))
@@ -114,12 +113,6 @@ class _Tail:
         """Return the largest values [B, K] of [B, N], falling, and int32 where they stand."""
         best, places = self.nodes("TopK", [values, self.constant(np.array([count]))], 2)
         return best, self.node("Cast", [places], to=TensorProto.INT32)
-
-    def _take(self, tensor: str, anchors: str, channels: int) -> str:
-        """Return the columns [B, channels, K] of [B, channels, N]."""
-        index = self.node("Unsqueeze", [anchors, self.constant(np.array([1]))])
-        index = self.node("Expand", [index, self.constant(np.array([1, channels, 1]))])
-        return self.node("GatherElements", [tensor, index], axis=2)
 
     def dfl(self) -> tuple[str, tuple[str, int], Callable[[str, str], str]]:
         bins = self.spec.reg_max + 1
@@ -190,25 +183,6 @@ class _Tail:
         if self.kind == TensorProto.FLOAT:
             return tensor
         return self.node("Cast", [tensor], to=TensorProto.FLOAT)
-
-    def constant(self, value: npt.NDArray[Any]) -> str:
-        """Add a constant; return its name."""
-        self.number += 1
-        name = f"{PREFIX}.constant{self.number}"
-        self.graph.initializer.append(numpy_helper.from_array(value, name))
-        return name
-
-    def node(self, kind: str, inputs: list[str], **attributes: Any) -> str:
-        """Append a node with one output; return the output's name."""
-        return self.nodes(kind, inputs, 1, **attributes)[0]
-
-    def nodes(self, kind: str, inputs: list[str], outputs: int, **attributes: Any) -> list[str]:
-        """Append a node; return the names of its outputs."""
-        self.number += 1
-        name = f"{PREFIX}.{kind}{self.number}"
-        names = [f"{name}.{place}" for place in range(outputs)]
-        self.graph.node.append(helper.make_node(kind, inputs, names, name, **attributes))
-        return names
 
 
 _LAYOUTS: dict[str, Callable[[_Tail], tuple[str, tuple[str, int], Callable[[str, str], str]]]] = {

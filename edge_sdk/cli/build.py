@@ -9,6 +9,7 @@ import typer
 
 from edge_sdk.cli.console import console, progress_bar
 from edge_sdk.cli.options import BuildTarget, KeepInt8, ShowImages
+from edge_sdk.cli.plan import show_reasons
 
 if TYPE_CHECKING:
     from edge_sdk.deployment import Build
@@ -71,6 +72,8 @@ def show(done: Build) -> None:
             f"INT8 ({done.plan.share():.1%} of the work) is {done.speedup:.2f} times as fast as "
             "float here."
         )
+    if done.search is None and not done.refused:
+        show_reasons(done.plan)
     console.print(
         f"{done.bundle}: engine for {done.plan.target}.\nNext: {_next(done)}",
         soft_wrap=True,

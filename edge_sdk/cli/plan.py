@@ -63,6 +63,7 @@ def plan(
     if budget is None:
         made = write_all_int8(model, calib, target, output, keep_float=keep, method=method)
         _tell(made, output)
+        show_reasons(made)
         found = None
     else:
         with progress_bar() as progress:
@@ -102,6 +103,12 @@ def show_search(found: HybridPlan) -> None:
     console.print(table(rows, f"Asked: {found.budget}"))
     style = None if found.met else "yellow"
     console.print(found.remark, style=style, soft_wrap=True, markup=False)
+
+
+def show_reasons(made: PrecisionPlan) -> None:
+    """Say why layers are float that nobody asked to be."""
+    for reason, layers in made.reasons().items():
+        console.print(f"{layers} layers stay float: {reason}.", soft_wrap=True, markup=False)
 
 
 def _tell(made: PrecisionPlan, output: Path) -> None:

@@ -124,6 +124,14 @@ def test_conversions_and_unfilled_tiles_are_noted(trt: ModuleType) -> None:
     assert texts["channels"] == "48 output channels fill 75% of their tiles"
 
 
+def test_integer_depthwise_layers_are_noted(trt: ModuleType) -> None:
+    grids = {**GRIDS, "w": np.ones((32, 1, 3, 3), np.int8)}
+    model = typed_graph([*pair("x", "xd"), *layer("xd", "y", group=32)], grids)
+    result = found(trt, model, {"y"})
+    assert [f.layer for f in result.findings if f.rule == "depthwise"] == ["y"]
+    assert found(trt, typed_graph(two_layers(), GRIDS), {"a", "y"}).counts()["depthwise"] == 0
+
+
 def test_thresholds_decide_what_fails(trt: ModuleType) -> None:
     result = found(trt, typed_graph(two_layers(), GRIDS), {"a", "y"})
     assert result.counts()["float_output"] == 1
