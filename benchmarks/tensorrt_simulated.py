@@ -119,8 +119,8 @@ def forms(
             **{form: Interpreter(graph, spec) for form, graph in lowered.items()},
         }
         runs |= {f"{name}: {form}": run for form, run in made.items()}
-        what = {"int8": len(plan.int8_layers),
-                "channels": bundle.manifest["engines"][target].get("channel_ranges", 0)}  # fmt: skip
+        channels = bundle.manifest["engines"][target].get("channel_ranges", 0)
+        what = {"int8": len(plan.int8_layers), "channels": channels}
         rows += [{"plan": name, "form": form, **what} for form in made]
     return runs, rows
 

@@ -120,6 +120,7 @@ def build(
     method: str | None = None,
     seven_bit_weights: bool | None = None,
     keep_int8: bool = False,
+    nms: bool = False,
     show: Path | str | None = None,
     progress: Progress = silent,
 ) -> Build:
@@ -141,6 +142,9 @@ def build(
     seven_bit_weights : weights from -63 to 63, for CPUs without VNNI; None looks at this
         machine's CPU.
     keep_int8 : ship INT8 whatever the timing says.
+    nms : put a second graph into the bundle that ends with suppression, for programs that run
+        TensorRT without our runtime (see `suppression_in_graph`); for "tensorrt" and
+        "tensorrt:remote".
     show : images whose pictures the report and the selftest may hold; None takes frames of
         the test camera.
     progress : told of the steps.
@@ -157,6 +161,8 @@ def build(
     from edge_sdk.converters.lowering.instruction_set import needs_seven_bit_weights
 
     activations = grid(target)
+    if nms:
+        _check_nms(target)
     inputs = _Inputs.read(model, calibration, table, plan, target)
     if seven_bit_weights is None:
         seven_bit_weights = needs_seven_bit_weights(target)
@@ -165,7 +171,7 @@ def build(
     scales, method = inputs.scales(method)
     with tempfile.TemporaryDirectory() as scratch:
         trial = EngineTrial(target, Path(scratch))
-        planned = _build_engines(trial, inputs, scales, seven_bit_weights, progress)
+        planned = _build_engines(trial, inputs, scales, seven_bit_weights, nms, progress)
         progress(2, 3, "building")
         refused = trial.speedup is not None and trial.speedup < WORTHWHILE and not keep_int8
         shipped = _all_float(planned, trial.speedup) if refused else planned
@@ -227,6 +233,7 @@ def deploy(
     keep_float: Sequence[str] = (),
     seven_bit_weights: bool | None = None,
     keep_int8: bool = False,
+    nms: bool = False,
     show: Path | str | None = None,
     progress: Progress = silent,
 ) -> Build:
@@ -240,8 +247,8 @@ def deploy(
     ----------
     source : a checkpoint or an ONNX file.
     images : a folder of representative images, a glob, or `test://street?...`.
-    target, output, method, budget, keep_float, seven_bit_weights, keep_int8, show : see `plan`,
-        `build`. Without a budget everything runs in INT8.
+    target, output, method, budget, keep_float, seven_bit_weights, keep_int8, nms, show : see
+        `plan`, `build`. Without a budget everything runs in INT8.
     head, names, input_size : see `convert`.
     limit : use at most so many images.
     progress : told of all steps.
@@ -255,6 +262,8 @@ def deploy(
     from edge_sdk.converters.lowering import lowering
 
     lowering(target)
+    if nms:
+        _check_nms(target)
     if not Path(source).is_file():
         raise EdgeError(f"There is no model at {source}.")
     work = work_folder(output)
@@ -274,6 +283,7 @@ def deploy(
         output,
         seven_bit_weights=seven_bit_weights,
         keep_int8=keep_int8,
+        nms=nms,
         show=show,
         progress=progress,
     )
@@ -368,6 +378,7 @@ def _build_engines(
     inputs: _Inputs,
     table: QuantizationTable,
     seven_bit_weights: bool,
+    nms: bool,
     progress: Progress,
 ) -> PrecisionPlan:
     """Build what may be shipped, time it where it runs here, and return the plan carried out.
@@ -375,7 +386,7 @@ def _build_engines(
     Engines for GPUs are not timed, so of them only the one that is planned is built. Where the
     library turns out to have no integer kernel for some layers, they stay float.
     """
-    from edge_sdk.converters.engines.tensorrt_files import write_other_form
+    from edge_sdk.converters.engines.tensorrt_files import write_nms, write_other_form
     from edge_sdk.converters.lowering import lowering
     from edge_sdk.converters.target import REMOTE, Target
 
@@ -395,11 +406,32 @@ def _build_engines(
     if timed and plan.int8_layers:
         trial.time(inputs.spec)
     elif not timed and not plan.int8_layers:
-        trial.add("float", lower(inputs.graph, table, frozenset()))
+        lowered = lower(inputs.graph, table, frozenset())
+        trial.add("float", lowered)
     elif target.variant == REMOTE:
         other = lower(inputs.graph, table, plan.int8_layers, skip="both")
         write_other_form(other, trial.engines["int8"].parent)
+    if nms:
+        (made,) = trial.engines.values()
+        write_nms(lowered, made.parent, len(inputs.spec.class_names))
     return plan
+
+
+def _check_nms(target: str) -> None:
+    """Refuse suppression in the graph where nothing would run it."""
+    from edge_sdk.converters.target import Target
+
+    parsed = Target.parse(target)
+    if parsed.on_cpu:
+        raise EdgeError(
+            f"Suppression in the graph is for TensorRT without our runtime, not for {target}, "
+            "where our runtime sifts the boxes: leave --nms out."
+        )
+    if parsed.library != "tensorrt":
+        raise EdgeError(
+            "TensorRT-RTX has no kernel for suppression in the graph (NonMaxSuppression): leave "
+            "--nms out, or build for tensorrt or tensorrt:remote."
+        )
 
 
 def _excepted(groups: Sequence[PlanGroup], reasons: dict[str, str]) -> tuple[PlanGroup, ...]:

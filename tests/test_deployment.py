@@ -13,6 +13,7 @@ from edge_sdk.calibration import calibrate
 from edge_sdk.converters import engines
 from edge_sdk.converters.convert import convert
 from edge_sdk.converters.engines.tensorrt_files import planned_layers
+from edge_sdk.converters.passes.suppression_in_graph import OUTPUTS
 from edge_sdk.deployment import build, deploy, plan, work_folder
 from edge_sdk.engine_trial import EngineTrial
 from edge_sdk.errors import EdgeError, NoInt8Kernel
@@ -206,6 +207,31 @@ def test_a_device_elsewhere_gets_both_forms_of_the_graph(calibrated: Path, tmp_p
         names = {"lowered.onnx", "lowered-both.onnx", "COMMANDS.txt"}
         assert {f"{folder}/{name}" for name in names} <= set(bundle.manifest["files"])
         assert bundle.manifest["engines"]["tensorrt:remote"]["file"] == f"{folder}/lowered.onnx"
+
+
+@pytest.mark.parametrize("keep_float", [[], ["*"]])
+def test_other_programs_get_a_graph_with_suppression_when_asked(
+    calibrated: Path, tmp_path: Path, keep_float: list[str]
+) -> None:
+    files = (calibrated / "model.onnx", calibrated / "model.calib")
+    made = plan(*files, "tensorrt:remote", tmp_path / "plan.yaml", keep_float=keep_float)
+    build(*files, tmp_path / "plan.yaml", "tensorrt:remote", tmp_path / "a.edge", nms=True)
+    with Bundle.open(tmp_path / "a.edge") as bundle:
+        graph = onnx.load(bundle.file("engines/tensorrt-remote/lowered-nms.onnx"))
+        assert [output.name for output in graph.graph.output] == list(OUTPUTS)
+        assert planned_layers(graph) == made.int8_layers
+        assert bundle.engine_file("tensorrt:remote").name == "lowered.onnx"
+        commands = bundle.file("engines/tensorrt-remote/COMMANDS.txt").read_text()
+    assert all(name in commands for name in OUTPUTS)
+
+
+@pytest.mark.parametrize("target", ["openvino", "onnxruntime", "tensorrt-rtx:sm75"])
+def test_suppression_in_the_graph_is_refused_where_nothing_runs_it(
+    calibrated: Path, tmp_path: Path, target: str
+) -> None:
+    with pytest.raises(EdgeError, match="leave --nms out"):
+        deploy(calibrated / "model.onnx", IMAGES, target, tmp_path / "a.edge", nms=True)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_plan_without_integers_gives_a_gpu_a_float_engine(

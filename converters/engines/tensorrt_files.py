@@ -8,6 +8,8 @@
 
 The folder for a device elsewhere has COMMANDS.txt in place of all but the first, and
 lowered-both.onnx, the other form of the bottlenecks' additions (see `lowering.tensorrt`).
+Either has lowered-nms.onnx where it was asked for: the same network with suppression at its end,
+for programs other than ours; our runtime goes on with the engine of lowered.onnx.
 """
 
 from __future__ import annotations
@@ -30,12 +32,15 @@ from edge_sdk.converters.engines.tensorrt_builder import (
 from edge_sdk.converters.lowering.tensorrt import LAYERS_KEY
 from edge_sdk.converters.model_file import metadata
 from edge_sdk.converters.parsed_network import view
+from edge_sdk.converters.passes.suppression_in_graph import suppression_in_graph
 from edge_sdk.converters.plan_linter import Lint, lint
 from edge_sdk.errors import EdgeError
 from edge_sdk.progress import Progress, silent
+from edge_sdk.suppression import RUNNING
 
 GRAPH = "lowered.onnx"
 OTHER_GRAPH = "lowered-both.onnx"
+NMS_GRAPH = "lowered-nms.onnx"
 LAYERS = "layers.json"
 
 _COMMANDS = """\
@@ -59,6 +64,15 @@ _OTHER = """
 {other} is the same network, but the additions behind its bottlenecks read integers on both
 sides, not on one. Which form is faster depends on the GPU: build both, and keep the one for which
 trtexec reports less GPU compute time.
+"""
+
+
+_NMS = """
+{nms} is the same network with suppression at its end (score {score}, IoU {iou}), for trtexec,
+DeepStream or Triton in place of the runtime of edge-sdk. Compile it alone, with
+`edge-sdk compile {nms} --target tensorrt` or with trtexec. Its outputs for each image: num_dets,
+how many; det_boxes, x1 y1 x2 y2 in pixels of the network's input; det_scores; det_classes. They
+have {most} places, best first; those not used have score 0 and class -1.
 """
 
 
@@ -128,6 +142,14 @@ def write_other_form(lowered: onnx.ModelProto, folder: Path) -> None:
     onnx.save(lowered, folder / OTHER_GRAPH)
     with (folder / "COMMANDS.txt").open("a", encoding="utf-8") as file:
         file.write(_OTHER.format(graph=GRAPH, other=OTHER_GRAPH))
+
+
+def write_nms(lowered: onnx.ModelProto, folder: Path, classes: int) -> None:
+    """Put the graph that ends with suppression beside a graph, and say what it is for."""
+    settings = {"score": RUNNING["score"], "iou": RUNNING["iou"], "most": RUNNING["max_detections"]}
+    onnx.save(suppression_in_graph(lowered, classes, **settings), folder / NMS_GRAPH)
+    with (folder / "COMMANDS.txt").open("a", encoding="utf-8") as file:
+        file.write(_NMS.format(nms=NMS_GRAPH, **settings))
 
 
 def planned_layers(lowered: onnx.ModelProto) -> frozenset[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_sdk.cli.console import console, progress_bar
-from edge_sdk.cli.options import BuildTarget, KeepInt8, ShowImages
+from edge_sdk.cli.options import BuildTarget, InGraphNms, KeepInt8, ShowImages
 from edge_sdk.cli.plan import show_reasons
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def build(
         ),
     ] = None,
     keep_int8: KeepInt8 = False,
+    nms: InGraphNms = False,
     show_images: ShowImages = None,
 ) -> None:
     """Build the engine of one target and write the bundle."""
@@ -53,6 +54,7 @@ def build(
             method=method,
             seven_bit_weights=seven_bit_weights,
             keep_int8=keep_int8,
+            nms=nms,
             show=show_images,
             progress=progress,
         )

@@ -13,6 +13,7 @@ from edge_sdk.cli.options import (
     BuildTarget,
     Head,
     Hybrid,
+    InGraphNms,
     KeepFloat,
     KeepInt8,
     Labels,
@@ -51,6 +52,7 @@ def deploy(
     max_latency: MaxLatency = None,
     keep_float: KeepFloat = None,
     keep_int8: KeepInt8 = False,
+    nms: InGraphNms = False,
     show_images: ShowImages = None,
 ) -> None:
     """Convert, calibrate, plan and build; run it again to go on where it stopped.
@@ -77,6 +79,7 @@ def deploy(
             budget=budget,
             keep_float=keep_float or (),
             keep_int8=keep_int8,
+            nms=nms,
             show=show_images,
             progress=progress,
         )

@@ -27,6 +27,14 @@ PlanMethod = Annotated[
 KeepInt8 = Annotated[
     bool, typer.Option("--keep-int8", help="Ship INT8 even if it is no faster here.")
 ]
+InGraphNms = Annotated[
+    bool,
+    typer.Option(
+        "--nms",
+        help="For tensorrt and tensorrt:remote: add a graph that ends with suppression, for "
+        "trtexec, DeepStream or Triton in place of our runtime.",
+    ),
+]
 BuildTarget = Annotated[
     str,
     typer.Option(
