@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from edge_sdk.cuda_driver import first_gpu
 from edge_sdk.errors import EdgeError, NoInt8Kernel
 from edge_sdk.progress import Progress, silent
 
@@ -187,9 +188,15 @@ def capabilities(trt: ModuleType) -> list[str]:
 
 
 def _set_capability(trt: ModuleType, config: Any, capability: str) -> None:
-    if not capability:
-        return
-    if capability not in capabilities(trt):
+    """Say what to build for: TensorRT always builds for the GPU that is here.
+
+    TensorRT-RTX can do so, too, for GPUs that it cannot be told to build for without having one.
+    """
+    if not capability or (capability not in capabilities(trt) and capability == _here()):
+        name = "CURRENT"
+    elif capability in capabilities(trt):
+        name = capability.upper()
+    else:
         known = ", ".join(capabilities(trt)) or "none"
         hint = (
             " Jetson Orin (sm87) builds on the device: use tensorrt:remote."
@@ -200,8 +207,17 @@ def _set_capability(trt: ModuleType, config: Any, capability: str) -> None:
             f"{trt.__name__} {trt.__version__} cannot build for {capability}, only for {known}."
             f"{hint}"
         )
-    config.num_compute_capabilities = 1
-    config.set_compute_capability(getattr(trt.ComputeCapability, capability.upper()), 0)
+    if hasattr(trt, "ComputeCapability"):
+        config.num_compute_capabilities = 1
+        config.set_compute_capability(getattr(trt.ComputeCapability, name), 0)
+
+
+def _here() -> str | None:
+    """Return the compute capability of this machine's GPU, None without one."""
+    try:
+        return first_gpu().capability
+    except EdgeError:
+        return None
 
 
 def _add_profile(parsed: ParsedNetwork, config: Any, max_batch: int) -> None:

@@ -24,6 +24,7 @@ from edge_sdk.converters.engines.tensorrt_builder import (
     BuildOptions,
     ParsedNetwork,
     _failure,
+    _set_capability,
     build,
     capabilities,
     parse,
@@ -31,6 +32,7 @@ from edge_sdk.converters.engines.tensorrt_builder import (
 from edge_sdk.converters.engines.tensorrt_files import _look_inside
 from edge_sdk.converters.lowering.tensorrt import LAYERS_KEY, lower
 from edge_sdk.converters.model_file import load_model, set_metadata
+from edge_sdk.cuda_driver import Gpu
 from edge_sdk.errors import EdgeError, NoInt8Kernel
 
 
@@ -122,6 +124,23 @@ def test_a_gpu_that_cannot_be_built_for_is_refused(
     assert "sm75" in capabilities(trt)
     with pytest.raises(EdgeError, match=message):
         build(parse(trt, small().SerializeToString()), BuildOptions(), capability)
+
+
+def test_the_gpu_that_is_here_is_built_for_though_it_cannot_be_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A stand-in for the library: what it is told is what is tested, not that it can do it."""
+    told: list[tuple[str, int]] = []
+    config = SimpleNamespace(set_compute_capability=lambda name, place: told.append((name, place)))
+    names = SimpleNamespace(SM75="SM75", CURRENT="CURRENT", __members__={"SM75": 1, "CURRENT": 2})
+    library = SimpleNamespace(ComputeCapability=names, __name__="rtx", __version__="1")
+    here = Gpu(0, "H200", "sm90")
+    monkeypatch.setattr("edge_sdk.converters.engines.tensorrt_builder.first_gpu", lambda: here)
+    for capability in ("sm90", "", "sm75"):
+        _set_capability(library, config, capability)
+    assert told == [("CURRENT", 0), ("CURRENT", 0), ("SM75", 0)]
+    with pytest.raises(EdgeError, match="cannot build for sm87, only for sm75"):
+        _set_capability(library, config, "sm87")
 
 
 def test_options_are_taken_or_refused(trt: ModuleType) -> None:
