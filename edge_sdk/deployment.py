@@ -230,6 +230,7 @@ def deploy(
     limit: int = 256,
     method: str | None = None,
     budget: Budget | None = None,
+    latency: Path | str | None = None,
     keep_float: Sequence[str] = (),
     seven_bit_weights: bool | None = None,
     keep_int8: bool = False,
@@ -247,8 +248,8 @@ def deploy(
     ----------
     source : a checkpoint or an ONNX file.
     images : a folder of representative images, a glob, or `test://street?...`.
-    target, output, method, budget, keep_float, seven_bit_weights, keep_int8, nms, show : see
-        `plan`, `build`. Without a budget everything runs in INT8.
+    target, output, method, budget, latency, keep_float, seven_bit_weights, keep_int8, nms, show :
+        see `plan`, `build`. Without a budget everything runs in INT8.
     head, names, input_size : see `convert`.
     limit : use at most so many images.
     progress : told of all steps.
@@ -259,11 +260,14 @@ def deploy(
         If a step fails; what the steps before it made is kept.
     """
     from edge_sdk.calibration import calibrate
+    from edge_sdk.calibration.profiles import check as check_profiled
     from edge_sdk.converters.lowering import lowering
 
     lowering(target)
     if nms:
         _check_nms(target)
+    if budget is not None and latency is None:
+        check_profiled(target)
     if not Path(source).is_file():
         raise EdgeError(f"There is no model at {source}.")
     work = work_folder(output)
@@ -272,8 +276,8 @@ def deploy(
     _convert(Path(source), model, head, names, input_size, progress)
     calibrate(model, images, calibration, limit=limit, progress=progress)
     plan(
-        model, calibration, target, work / "plan.yaml", budget=budget, keep_float=keep_float,
-        method=method, progress=progress,
+        model, calibration, target, work / "plan.yaml", budget=budget, latency=latency,
+        keep_float=keep_float, method=method, progress=progress,
     )  # fmt: skip
     return build(
         model,

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
     from edge_sdk.calibration import Calibration
     from edge_sdk.calibration.latency import LatencyTable
+    from edge_sdk.calibration.profiles import check as check_profiled
     from edge_sdk.calibration.search import Problem
     from edge_sdk.calibration.sensitivity import Sensitivity
     from edge_sdk.datasets.sample import Dataset
@@ -127,6 +128,8 @@ def search_plan(
         raise MissingExtra("torch", "train", "The search for a hybrid")
     budget = budget or Budget()
     lowering(target)
+    if latency is None:
+        check_profiled(target)
     graph = load_model(model)
     spec, key = head_spec_of(graph), model_key(graph)
     groups = layer_groups(graph, keep_float)

@@ -32,11 +32,17 @@ class Kernel(NamedTuple):
 
 def check(target: str) -> None:
     """Raise EdgeError if the engines of a target cannot be profiled on this machine."""
+    if target.startswith("tensorrt-rtx"):
+        raise EdgeError(
+            f"Engines for {target!r} cannot be profiled, since TensorRT-RTX tells no times of its "
+            "layers: leave the search's limits out, or search for tensorrt:remote with --latency "
+            "and a table of `edge-sdk profile --target tensorrt` on the device."
+        )
     if target not in PROFILED:
         raise EdgeError(
             f"Engines for {target!r} cannot be profiled here, only those for "
-            f"{', '.join(PROFILED)}: run `edge-sdk profile` on the target, and give its table "
-            "with --latency."
+            f"{', '.join(PROFILED)}: run `edge-sdk profile MODEL --calib CALIB --target tensorrt "
+            "-o times.json` on the device, and give --latency times.json here."
         )
     if target == "tensorrt":
         cuda_driver.first_gpu()

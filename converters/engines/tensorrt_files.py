@@ -44,10 +44,12 @@ NMS_GRAPH = "lowered-nms.onnx"
 LAYERS = "layers.json"
 
 _COMMANDS = """\
-On the device, in this folder, with TensorRT 10.3 or newer:
+On the device, with TensorRT 10.3 or newer and the bundle that holds this folder:
 
-    edge-sdk compile {graph} --target tensorrt
+    edge-sdk compile BUNDLE.edge --target tensorrt
 
+builds the engine and adds it to the bundle, which our runtime opens. In this folder,
+`edge-sdk compile {graph} --target tensorrt` only puts the engine beside the graph;
 or without edge-sdk (from TensorRT 11 on, --stronglyTyped says nothing new):
 
     trtexec --onnx={graph} --stronglyTyped --saveEngine=detector.engine {shapes}\\

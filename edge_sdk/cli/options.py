@@ -81,6 +81,9 @@ MaxShift = Annotated[
 MaxLatency = Annotated[
     float | None, typer.Option(help="Search: milliseconds that one inference may take.")
 ]
+Latency = Annotated[
+    Path | None, typer.Option(help="A table that `edge-sdk profile` wrote on the target.")
+]
 Labels = Annotated[
     str | None,
     typer.Option(help="Labelled images for --max-drop: training images, YOLO, COCO or VOC."),

@@ -13,6 +13,7 @@ from edge_sdk.cli.options import (
     Hybrid,
     KeepFloat,
     Labels,
+    Latency,
     MaxDrop,
     MaxLatency,
     MaxShift,
@@ -44,10 +45,7 @@ def plan(
         str | None,
         typer.Option(help="Images to measure the shift on; by default those of the calibration."),
     ] = None,
-    latency: Annotated[
-        Path | None,
-        typer.Option(help="A table that `edge-sdk profile` wrote on the target."),
-    ] = None,
+    latency: Latency = None,
     method: PlanMethod = None,
     threads: Threads = None,
 ) -> None:

@@ -20,6 +20,23 @@ def run(*arguments: object) -> None:
     assert result.exit_code == 0, result.output
 
 
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("tensorrt-rtx:sm75", "tells no times of its layers"),
+        ("tensorrt:remote", "--latency times.json"),
+    ],
+)
+def test_a_hybrid_for_another_device_asks_for_its_times_before_any_work(
+    tmp_path: Path, target: str, message: str
+) -> None:
+    model = write_tiny_model(tmp_path / "tiny.onnx")
+    options = ("--images", IMAGES, "--target", target, "--hybrid", "-o", tmp_path / "a.edge")
+    with pytest.raises(EdgeError, match=message):
+        run("deploy", model, *options)
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.onnx"]
+
+
 def test_each_arrow_is_a_command(tmp_path: Path) -> None:
     source, model = write_tiny_model(tmp_path / "tiny.onnx"), tmp_path / "model.onnx"
     calib, made, bundle = tmp_path / "m.calib", tmp_path / "plan.yaml", tmp_path / "a.edge"
