@@ -53,7 +53,6 @@ if TYPE_CHECKING:
 
     from edge_sdk.calibration import Calibration
     from edge_sdk.calibration.latency import LatencyTable
-    from edge_sdk.calibration.profiles import check as check_profiled
     from edge_sdk.calibration.search import Problem
     from edge_sdk.calibration.sensitivity import Sensitivity
     from edge_sdk.datasets.sample import Dataset
@@ -116,6 +115,7 @@ def search_plan(
         If torch is not installed, which measures the sensitivity.
     """
     from edge_sdk.calibration import Calibration
+    from edge_sdk.calibration.profiles import check as check_profiled
     from edge_sdk.calibration.search import Problem
     from edge_sdk.calibration.sensitivity import measure_sensitivity
     from edge_sdk.converters.layer_groups import layer_groups
