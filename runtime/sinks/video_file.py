@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from edge_sdk.errors import EdgeError
 from edge_sdk.files import replacing
 from edge_sdk.opencv import opencv
 from edge_sdk.runtime.sinks.encoder import Encoder, OpenCvEncoder, h264_encoder
@@ -23,12 +27,18 @@ class VideoFile:
 
     An .mp4 or .mkv is H.264 and grows as it is written: whatever happens to the program, it
     plays up to the last second. Other files (.avi, and all where there is no encoder for H.264)
-    appear, whole, when the sink is closed. Frames that the detector missed are filled with the
-    last picture, so that the video keeps the time of the source.
+    appear, whole, when the sink is closed. Where frames were missed, the last picture stays, so
+    that the video keeps the time of the source.
+
+    Raises
+    ------
+    EdgeError
+        If there can be no such file.
     """
 
     def __init__(self, path: Path) -> None:
         opencv("Writing video")
+        _check(path)
         self.name = str(path)
         self._path = path
         self._files: dict[Source, _Writer] = {}
@@ -39,7 +49,7 @@ class VideoFile:
         source = result.frame.source
         if source not in self._files:
             self._files[source] = self._begin(source, result.annotated.shape[:2])
-        self._files[source].write(result.annotated, result.frame.index)
+        self._files[source].write(result.annotated, result.frame.timestamp)
 
     def _begin(self, source: Source, size: tuple[int, int]) -> _Writer:
         number = len(self._files) + 1
@@ -65,16 +75,13 @@ class _Writer:
     def __init__(self, encoder: Encoder, size: tuple[int, int]) -> None:
         self._cv2 = opencv("Writing video")
         self._encoder, self._size = encoder, size
-        self._last = -1
-        self._canvas: npt.NDArray[np.uint8] | None = None
+        self._first: float | None = None
 
-    def write(self, image: npt.NDArray[np.uint8], index: int) -> None:
-        if self._canvas is not None:
-            for _ in range(index - self._last - 1):
-                self._encoder.write(self._canvas)
-        self._canvas = image if image.shape[:2] == self._size else self._fitted(image)
-        self._encoder.write(self._canvas)
-        self._last = index
+    def write(self, image: npt.NDArray[np.uint8], timestamp: float) -> None:
+        if self._first is None:
+            self._first = timestamp
+        fitted = image if image.shape[:2] == self._size else self._fitted(image)
+        self._encoder.write(fitted, timestamp - self._first)
 
     def _fitted(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         height, width = image.shape[:2]
@@ -84,3 +91,15 @@ class _Writer:
         top, left = ((a - b) // 2 for a, b in zip(self._size, fitted.shape[:2], strict=True))
         canvas[top : top + fitted.shape[0], left : left + fitted.shape[1]] = fitted
         return canvas
+
+
+def _check(path: Path) -> None:
+    """Fail now rather than at the first picture, if nothing can be written there."""
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise EdgeError(f"Cannot write {path}: {error.strerror}.") from error

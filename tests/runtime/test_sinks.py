@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,12 +102,62 @@ def test_video_is_annotated_and_the_frame_is_not(tmp_path: Path) -> None:
 
 
 def test_video_keeps_the_time_of_the_source_over_missed_frames(tmp_path: Path) -> None:
-    sink, camera = open_sink(tmp_path / "out.mp4"), source()
-    for index in (3, 4, 9):
+    av = pytest.importorskip("av")
+    for suffix in ("mp4", "mkv", "avi"):
+        sink, camera = open_sink(tmp_path / f"out.{suffix}"), source()
+        for index in (3, 4, 9):
+            sink(result(camera, index))
+        sink.close()
+    for suffix in ("mp4", "mkv"):
+        with av.open(str(tmp_path / f"out.{suffix}")) as file:
+            times = [frame.time for frame in file.decode(video=0)]
+        assert times == pytest.approx([0, 0.1, 0.6], abs=1e-3)
+    brightness = [int(image[-6:].mean().round(-1)) for image in read(tmp_path / "out.avi")[1]]
+    assert brightness == [30, 40, 40, 40, 40, 40, 90]
+
+
+@pytest.mark.parametrize("true_fps", [4, 10, 40])
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi"])
+def test_video_keeps_the_time_of_a_camera_that_lies_about_its_rate(
+    tmp_path: Path, suffix: str, true_fps: int
+) -> None:
+    av = pytest.importorskip("av")
+    sink, camera = open_sink(tmp_path / f"out.{suffix}"), source(fps=10)
+    keys = []
+    for index in range(3 * true_fps + 1):
+        shown = result(camera, index)
+        jitter = 0.04 * (index % 2) / true_fps
+        frame = Frame(shown.frame.image, index, 5 + index / true_fps + jitter, camera)
+        sink(replace(shown, frame=frame))
+    sink.close()
+    with av.open(str(tmp_path / f"out.{suffix}")) as file:
+        frames = list(file.decode(video=0))
+    keys = [frame.time for frame in frames if frame.key_frame]
+    assert frames[-1].time == pytest.approx(3, abs=0.15)
+    assert max(np.diff(keys)) <= 1.3
+    if suffix != "avi":
+        assert len(frames) == 3 * true_fps + 1
+
+
+def test_long_gap_is_cut_short_where_the_rate_is_fixed(tmp_path: Path) -> None:
+    sink, camera = open_sink(tmp_path / "out.avi"), source()
+    for index in (0, 10**6, 10**6 + 3):
         sink(result(camera, index))
     sink.close()
-    brightness = [int(image[-6:].mean().round(-1)) for image in read(tmp_path / "out.mp4")[1]]
-    assert brightness == [30, 40, 40, 40, 40, 40, 90]
+    assert len(read(tmp_path / "out.avi")[1]) == 1 + 100 + 1 + 3
+
+
+def test_video_grows_in_the_file_and_not_in_memory(tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    made = encoder.h264_encoder(tmp_path / "out.mp4", (32, 32), 30)
+    assert made is not None
+    resident: list[int] = []
+    for number in range(45_001):
+        made.write(np.zeros((32, 32, 3), np.uint8), number / 30)
+        if number in (15_000, 45_000):
+            resident.append(int(Path("/proc/self/statm").read_text().split()[1]))
+    made.close()
+    assert (resident[1] - resident[0]) * os.sysconf("SC_PAGE_SIZE") < 1e6  # an index: 2 MB
 
 
 def test_each_source_has_a_video_of_its_own(tmp_path: Path) -> None:
@@ -132,7 +184,12 @@ def test_pictures_of_other_sizes_are_fitted(tmp_path: Path) -> None:
 
 def test_video_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    sink = open_sink(tmp_path / "file" / "out.mp4")
+    (tmp_path / "folder.avi").mkdir()
+    for path in (tmp_path / "file" / "out.mp4", tmp_path / "folder.avi", Path("/proc/out.mkv")):
+        with pytest.raises(EdgeError, match=f"Cannot write {path}"):
+            open_sink(path)
+    sink = open_sink(tmp_path / "out.mp4")  # what comes to pass later
+    (tmp_path / "out.mp4").mkdir()
     with pytest.raises(EdgeError, match="Cannot write"):
         sink(result(source(), 0))
     sink.close()
