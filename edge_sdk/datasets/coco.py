@@ -10,9 +10,17 @@ from typing import Any
 from edge_sdk.datasets.boxes import clip_box, numbers, sentences
 from edge_sdk.datasets.image_size import image_size
 from edge_sdk.datasets.sample import Dataset, FileSample, Labels
+from edge_sdk.datasets.text import read_text
 from edge_sdk.errors import EdgeError
 
 _PREFIXES = ("instances_",)
+
+_FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "images": {"id": (int, str), "file_name": str},
+    "annotations": {"image_id": (int, str), "category_id": (int, str), "bbox": object},
+    "categories": {"id": int, "name": object},
+}
+"""What each row of each list must have."""
 
 
 def coco_files(folder: Path) -> dict[str, Path]:
@@ -36,7 +44,7 @@ def open_coco(path: Path) -> Dataset:
         If the json, an annotation in it or an image is malformed or missing; it is named.
     """
     content = _content(path)
-    categories = sorted(content["categories"], key=lambda category: int(category["id"]))
+    categories = sorted(content["categories"], key=lambda category: category["id"])
     index_of = {category["id"]: index for index, category in enumerate(categories)}
     objects: dict[Any, list[dict[str, Any]]] = defaultdict(list)
     for annotation in content["annotations"]:
@@ -66,22 +74,19 @@ def _split_of(path: Path) -> str:
 
 def _content(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content = json.loads(read_text(path))
+    except ValueError as error:
         raise EdgeError(f"{path} cannot be read as JSON ({error}).") from error
-    needed = {
-        "images": ("id", "file_name"),
-        "annotations": ("image_id", "category_id", "bbox"),
-        "categories": ("id", "name"),
-    }
-    for key, fields in needed.items():
+    for key, fields in _FIELDS.items():
         rows = content.get(key) if isinstance(content, dict) else None
         if not isinstance(rows, list):
             raise EdgeError(f"{path} is no COCO json of objects: it has no list {key!r}.")
         for index, row in enumerate(rows):
-            missing = [name for name in fields if not isinstance(row, dict) or name not in row]
-            if missing:
-                raise EdgeError(f"{path}: {key}[{index}] has no {missing[0]!r}.")
+            for name, kind in fields.items():
+                if not isinstance(row, dict) or name not in row:
+                    raise EdgeError(f"{path}: {key}[{index}] has no {name!r}.")
+                if not isinstance(row[name], kind):
+                    raise EdgeError(f"{path}: {key}[{index}] has {row[name]!r} as its {name!r}.")
     if not content["images"] or not content["categories"]:
         raise EdgeError(f"{path} lists no images or no categories.")
     return dict(content)
@@ -90,7 +95,10 @@ def _content(path: Path) -> dict[str, Any]:
 def _check_references(
     path: Path, images: list[dict[str, Any]], objects: dict[Any, list[dict[str, Any]]]
 ) -> None:
-    unknown = set(objects) - {image["id"] for image in images}
+    times = Counter(image["id"] for image in images)
+    if len(times) < len(images):
+        raise EdgeError(f"{path}: several images have the id {times.most_common(1)[0][0]}.")
+    unknown = set(objects) - set(times)
     if unknown:
         raise EdgeError(f"{path}: annotations name the image {min(unknown, key=str)}, not listed.")
 
@@ -172,5 +180,5 @@ def _labels(
             boxes.append(box)
             class_ids.append(index_of[category])
             crowd.append(bool(annotation.get("iscrowd", 0)))
-            areas.append(float(annotation.get("area") or width * height))
+            areas += numbers([annotation.get("area") or width * height], str(path))
     return Labels.of(boxes, class_ids, crowd, None, areas)

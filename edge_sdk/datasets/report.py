@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -86,7 +87,8 @@ def open_pair(source: str) -> tuple[Dataset, Dataset]:
     Raises
     ------
     EdgeError
-        If one is missing or cannot be used, or they name other classes.
+        If one is missing or cannot be used, they name other classes, or the source is a single
+        split.
     """
     train, val = open_dataset(source, "train"), open_dataset(source, "val")
     if train.names != val.names:
@@ -94,6 +96,8 @@ def open_pair(source: str) -> tuple[Dataset, Dataset]:
             f"{source}: the classes of train ({', '.join(train.names)}) are not those of val "
             f"({', '.join(val.names)}): label both with the same list."
         )
+    if train.split == val.split:
+        raise EdgeError(f"{source} is one split: give the folder that holds train and val.")
     return train, val
 
 
@@ -122,6 +126,8 @@ def _few(reports: Sequence[SplitReport]) -> Iterator[str]:
 
 
 def _classes(names: Sequence[str], reports: Sequence[SplitReport]) -> Iterator[str]:
+    if repeated := [name for name, times in Counter(names).items() if times > 1]:
+        yield f"several classes are called {_listed(repeated)}: give each a name of its own"
     meaning = ("they cannot be learned", "they are not measured", "they are not measured")
     for report, what in zip(reports, meaning, strict=False):
         missing = [name for name, count in zip(names, report.objects, strict=False) if not count]

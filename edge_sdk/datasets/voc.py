@@ -15,6 +15,7 @@ from edge_sdk.datasets.boxes import clip_box, numbers, sentences
 from edge_sdk.datasets.image_size import image_size
 from edge_sdk.datasets.sample import Dataset, FileSample, Labels
 from edge_sdk.datasets.splits import find_split
+from edge_sdk.datasets.text import read_text
 from edge_sdk.errors import EdgeError
 from edge_sdk.images import list_images
 
@@ -35,10 +36,11 @@ def open_voc(folder: Path, split: str) -> Dataset:
     EdgeError
         If an annotation is malformed, or an image of the split is missing; the file is named.
     """
-    files = {path.stem: path for path in (folder / "ImageSets" / "Main").glob("*.txt")}
+    lists = folder / "ImageSets" / "Main"
+    files = {path.stem: path for path in lists.glob("*.txt")}
     # Lists a class (dog_train.txt) say which images hold it; they are no splits.
     splits = {name: path for name, path in files.items() if "_" not in name}
-    found = find_split(split, splits, folder)
+    found = find_split(split, splits, lists)
     trees = {path.stem: _tree(path) for path in sorted((folder / "Annotations").glob("*.xml"))}
     names = _names(folder, trees)
     images = _images(folder)
@@ -46,10 +48,11 @@ def open_voc(folder: Path, split: str) -> Dataset:
     if orphans := len(set(trees) - set(images)):
         remarks[ORPHANS] = orphans
     samples = []
-    for line in splits[found].read_text(encoding="utf-8").splitlines():
+    for line in read_text(splits[found]).splitlines():
         if not line.strip():
             continue
-        stem = line.split()[0]
+        # A number may follow the name, which may hold spaces itself.
+        stem = line.strip() if line.strip() in images else line.split()[0]
         if stem not in images:
             raise EdgeError(f"{splits[found]} lists {stem}, which is not in JPEGImages.")
         if stem not in trees:
@@ -71,9 +74,9 @@ def _tree(path: Path) -> ElementTree.Element:
 def _names(folder: Path, trees: dict[str, ElementTree.Element]) -> tuple[str, ...]:
     for name in ("labels.txt", "classes.txt"):
         if (folder / name).is_file():
-            lines = (folder / name).read_text(encoding="utf-8").splitlines()
+            lines = read_text(folder / name).splitlines()
             return tuple(line.strip() for line in lines if line.strip())
-    found = {_name(item) for tree in trees.values() for item in tree.iter("object")}
+    found = {_name(item) for tree in trees.values() for item in tree.iter("object")} - {""}
     if not found:
         raise EdgeError(f"{folder / 'Annotations'} names no object.")
     return tuple(sorted(found))

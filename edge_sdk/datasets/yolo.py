@@ -17,6 +17,7 @@ from edge_sdk.datasets.boxes import Box, clip_box, numbers, sentences
 from edge_sdk.datasets.image_size import image_size
 from edge_sdk.datasets.sample import Dataset, FileSample, Labels
 from edge_sdk.datasets.splits import find_split
+from edge_sdk.datasets.text import read_text
 from edge_sdk.errors import EdgeError
 from edge_sdk.images import SUFFIXES, list_images
 
@@ -64,8 +65,8 @@ def _settings(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        settings = yaml.safe_load(read_text(path))
+    except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
         raise EdgeError(f"{path} cannot be read as YAML ({reason}).") from error
     if not isinstance(settings, dict):
@@ -76,9 +77,10 @@ def _settings(path: Path) -> dict[str, Any]:
 def _names(settings: dict[str, Any], path: Path) -> tuple[str, ...]:
     names, count = settings.get("names"), settings.get("nc")
     if isinstance(names, dict):
-        if sorted(names, key=str) != sorted(range(len(names)), key=str):
+        by_index = {str(key): name for key, name in names.items()}
+        if set(by_index) != {str(index) for index in range(len(names))}:
             raise EdgeError(f"{path}: the keys of names must be 0, 1, 2 and so on without a gap.")
-        names = [names[index] for index in range(len(names))]
+        names = [by_index[str(index)] for index in range(len(names))]
     if names is None and isinstance(count, int):
         names = [f"class {index}" for index in range(count)]
     if not isinstance(names, list) or not names:
@@ -135,13 +137,10 @@ def _orphans(images: list[Path]) -> int:
 
 def _labels(image: Path, classes: int, remarks: Counter[str]) -> Labels:
     path = label_path(image)
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
+    if not path.exists():
         remarks[UNLABELLED] += 1
         return Labels.of([], [])
-    except (OSError, UnicodeDecodeError) as error:
-        raise EdgeError(f"{path} cannot be read as text ({error}).") from error
+    lines = read_text(path).splitlines()
     rows = [(number, line.split()) for number, line in enumerate(lines, 1) if line.strip()]
     boxes, class_ids = [], []
     size = image_size(image) if rows else (0, 0)
@@ -164,6 +163,8 @@ def _parse(fields: list[str], classes: int, where: str) -> tuple[int, Box]:
             f"{where}: {len(fields)} numbers, where a box has 5 (class, centre x, centre y, "
             "width, height) and a polygon an odd number from 7."
         )
+    if len(values) == 4 and min(values[2:]) < 0:
+        raise EdgeError(f"{where}: a box of width {values[2]:g} and height {values[3]:g}.")
     for value in values:
         if value < -_SLACK or value > 1 + _SLACK:
             raise EdgeError(
@@ -174,8 +175,6 @@ def _parse(fields: list[str], classes: int, where: str) -> tuple[int, Box]:
         xs, ys = values[0::2], values[1::2]
         return int(class_id), (min(xs), min(ys), max(xs), max(ys))
     x, y, width, height = values
-    if width < 0 or height < 0:
-        raise EdgeError(f"{where}: a box of width {width:g} and height {height:g}.")
     return int(class_id), (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
 
 

@@ -82,11 +82,21 @@ def test_clipped_and_empty_boxes_are_counted(write):
         (content(bbox=[1, 2, -3, 4]), "annotation 1: a box of width -3"),
         (content(bbox=[1, 2, "x", 4]), "annotation 1: 'x' is not a number"),
         (content(bbox=[0.1, 0.2, 0.3, 0.4]), "all boxes lie between 0 and 1"),
+        (content(image_id=[7]), r"annotations\[0\] has \[7\] as its 'image_id'"),
+        (content(area="big"), "'big' is not a number"),
+        ({**content(), "images": [{"id": 7, "file_name": 5}]}, r"has 5 as its 'file_name'"),
+        ({**content(), "categories": [{"id": "x", "name": "a"}]}, r"has 'x' as its 'id'"),
+        ({**content(), "images": 2 * content()["images"]}, "several images have the id 7"),
+        ("\xff", "cannot be read as JSON"),
     ],
 )
 def test_malformed_content_is_named(write, values, message):
     with pytest.raises(EdgeError, match=message):
         open_dataset(write(values))
+
+
+def test_a_byte_order_mark_is_no_content(write):
+    assert len(open_dataset(write("\ufeff" + json.dumps(content())))) == 1
 
 
 def test_missing_images_are_named(write, tmp_path):

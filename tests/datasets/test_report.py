@@ -73,6 +73,11 @@ def test_classes_without_objects(make: Make) -> None:
     )
 
 
+def test_classes_of_the_same_name(make: Make) -> None:
+    report = check_dataset(make("names: [cat, cat]\n", train=[CAT, DOG], val=[CAT, DOG]))
+    assert report.warnings == ("several classes are called cat: give each a name of its own",)
+
+
 def test_images_in_two_splits(make: Make, tmp_path: Path) -> None:
     root = make(train=[CAT, DOG, CAT], val=[CAT, DOG], test=[CAT, DOG])
     shutil.copy(tmp_path / "train/images/2.png", tmp_path / "val/images/0.png")
@@ -135,6 +140,19 @@ def test_splits_with_other_classes(tmp_path: Path) -> None:
         (folder / "_annotations.coco.json").write_text(json.dumps(content))
     with pytest.raises(EdgeError, match=r"classes of train \(cat\) are not those of val \(dog\)"):
         check_dataset(str(tmp_path))
+
+
+def test_the_json_of_one_split(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((30, 40, 3), np.uint8))
+    content = {
+        "images": [{"id": 1, "file_name": "a.png"}],
+        "annotations": [{"image_id": 1, "category_id": 1, "bbox": [1, 2, 9, 9]}],
+        "categories": [{"id": 1, "name": "cat"}],
+    }
+    path = tmp_path / "train.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(EdgeError, match=r"train\.json is one split: give the folder"):
+        check_dataset(str(path))
 
 
 @pytest.mark.shared

@@ -59,7 +59,7 @@ def test_names_are_those_of_all_splits_in_order(voc, tmp_path):
 def test_splits_and_their_lists_by_class(voc):
     root = voc(annotation(), split="train")
     (root / "ImageSets/Main/dog_val.txt").write_text("0 1\n")
-    with pytest.raises(EdgeError, match="no split 'val'; there: train"):
+    with pytest.raises(EdgeError, match="ImageSets/Main has no split 'val'; there: train"):
         open_dataset(root)
 
 
@@ -73,11 +73,35 @@ def test_splits_and_their_lists_by_class(voc):
         (annotation(size=(80, 60)), "says 80 x 60 pixels, but .* has 40 x 30"),
         ("<annotation><object><name>a</name></object></annotation>", "no bndbox"),
         ("<annotation/>", "names no object"),
+        (annotation(name=""), "names no object"),
     ],
 )
 def test_malformed_annotations_are_named(voc, text, message):
     with pytest.raises(EdgeError, match=message):
         open_dataset(voc(text))
+
+
+def test_an_object_without_a_class_is_named(voc):
+    with pytest.raises(EdgeError, match=r"1\.xml, object 1: class '' is not one of dog"):
+        open_dataset(voc(annotation(), annotation(name=" ")))
+
+
+@pytest.mark.parametrize("name", ["labels.txt", "ImageSets/Main/val.txt"])
+def test_texts_that_are_none_are_named(voc, name):
+    root = voc(annotation())
+    (root / name).write_bytes("dog 0\n".encode("utf-16"))
+    with pytest.raises(EdgeError, match=f"{name} is no text in UTF-8"):
+        open_dataset(root)
+
+
+def test_names_with_spaces_and_numbers_behind_them(voc):
+    root = voc(annotation(), annotation())
+    for folder, suffix in (("JPEGImages", ".jpg"), ("Annotations", ".xml")):
+        (root / folder / f"1{suffix}").rename(root / folder / f"my  fish ü{suffix}")
+    (root / "ImageSets/Main/val.txt").write_text("\ufeff0  1\nmy  fish ü\n", encoding="utf-8")
+    data = open_dataset(root)
+    assert [Path(sample.name).stem for sample in data.images] == ["0", "my  fish ü"]
+    assert [len(sample.boxes) for sample in data.images] == [1, 1]
 
 
 def test_an_unlisted_class_is_named(voc, tmp_path):

@@ -28,6 +28,21 @@ def test_a_box_in_pixels(yolo):
     assert data.remarks == ()
 
 
+def test_a_byte_order_mark_and_the_lines_of_windows(yolo, tmp_path):
+    yolo(BOX)
+    for name in ("labels/val/0.txt", "data.yaml"):
+        text = (tmp_path / name).read_bytes().replace(b"\n", b"\r\n")
+        (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + text)
+    np.testing.assert_allclose(open_dataset(tmp_path).images[0].boxes, EXPECTED, atol=1e-4)
+
+
+def test_a_label_in_another_encoding_is_named(yolo, tmp_path):
+    yolo(BOX)
+    (tmp_path / "labels/val/0.txt").write_bytes(BOX.encode("utf-16"))
+    with pytest.raises(EdgeError, match=r"0\.txt is no text in UTF-8"):
+        open_dataset(tmp_path)
+
+
 def test_a_polygon_gives_its_box(yolo):
     data = open_dataset(yolo("0 0.25 0.3 0.75 0.5 0.5 0.7\n"))
     np.testing.assert_allclose(data.images[0].boxes, EXPECTED, atol=1e-4)
@@ -98,6 +113,7 @@ def test_a_box_without_area_is_left_out_and_counted(yolo):
         ("cat 0.5 0.5 0.1 0.1\n", "'cat' is not a number"),
         ("0 nan 0.5 0.1 0.1\n", "'nan' is not a number"),
         ("0 0.5 0.5 -0.05 0.1\n", "a box of width -0.05"),
+        ("0 0.5 0.5 -0.5 0.1\n", "a box of width -0.5"),
         ("\xff\xfe", "0.txt"),
     ],
 )
@@ -124,7 +140,7 @@ def test_a_malformed_yaml_is_named(yolo, yaml, message):
         open_dataset(yolo(BOX, yaml=yaml))
 
 
-@pytest.mark.parametrize("names", ["[cat, dog]", "{0: cat, 1: dog}", "\n  0: cat\n  1: dog"])
+@pytest.mark.parametrize("names", ["[cat, dog]", "{0: cat, 1: dog}", "\n  '1': dog\n  '0': cat"])
 @pytest.mark.parametrize(
     "place",
     [
