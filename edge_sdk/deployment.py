@@ -15,7 +15,7 @@ from edge_sdk.budget import Budget
 from edge_sdk.bundle import write_bundle
 from edge_sdk.engine_trial import WORTHWHILE, EngineTrial
 from edge_sdk.errors import EdgeError, NoInt8Kernel
-from edge_sdk.files import sha256, write_text
+from edge_sdk.files import make_folder, sha256, write_text
 from edge_sdk.head_spec import HeadSpec
 from edge_sdk.hybrid_plan import HybridPlan
 from edge_sdk.precision_plan import RANGES, PlanGroup, PrecisionPlan
@@ -271,7 +271,7 @@ def deploy(
     if not Path(source).is_file():
         raise EdgeError(f"There is no model at {source}.")
     work = work_folder(output)
-    work.mkdir(parents=True, exist_ok=True)
+    make_folder(work)
     model, calibration = work / "model.onnx", work / "model.calib"
     _convert(Path(source), model, head, names, input_size, progress)
     calibrate(model, images, calibration, limit=limit, progress=progress)

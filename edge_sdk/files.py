@@ -57,6 +57,20 @@ def write_text(path: Path | str, text: str) -> None:
         beside.write_text(text, encoding="utf-8")
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, or take the one that is there.
+
+    Raises
+    ------
+    EdgeError
+        If that is not possible.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EdgeError(f"Cannot make the folder {path}: {error.strerror}.") from error
+
+
 def _swap(beside: Path, path: Path, scratch: Path) -> None:
     """Rename `beside` onto `path`; a folder in the way steps aside first."""
     if path.is_dir() and not path.is_symlink():

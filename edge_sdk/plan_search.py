@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from edge_sdk.budget import Budget
 from edge_sdk.engine_trial import WORTHWHILE, EngineTrial
 from edge_sdk.errors import EdgeError, MissingExtra
-from edge_sdk.files import write_text
+from edge_sdk.files import make_folder, write_text
 from edge_sdk.hybrid_plan import (
     ALL_INT8,
     BY_HAND,
@@ -137,7 +137,7 @@ def search_plan(
     dataset = _dataset(budget)
     frames, digests = _frames(images or _source(counts, calibration), limit, spec)
     folder = search_folder(output)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     exceptions: dict[str, str] = {}
     if method == AUTO:
         method, exceptions = chosen_ranges(

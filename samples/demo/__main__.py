@@ -23,6 +23,7 @@ import edge_sdk
 from edge_sdk.budget import Budget
 from edge_sdk.cli.console import progress_bar
 from edge_sdk.deployment import Build, work_folder
+from edge_sdk.files import make_folder
 
 MODEL = Path(__file__).parents[2] / "weights/n_street.onnx"
 CALIBRATION = "test://street?split=calibration&size=1280x720"
@@ -41,7 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--stream-frames", type=int, default=300)
     options = parser.parse_args(arguments)
     out: Path = options.output
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
 
     bundle = out / "street.edge"
     console.print(f"[bold]1[/] fuse, prove, calibrate, plan and build {MODEL.name} for {TARGET}")

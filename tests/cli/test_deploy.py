@@ -60,6 +60,13 @@ def test_deploy_does_all_of_it(tmp_path: Path) -> None:
         assert opened.head_spec.class_names == ("a", "b", "c")
 
 
+def test_a_file_where_the_folder_of_its_steps_belongs_is_named(tmp_path: Path) -> None:
+    source = write_tiny_model(tmp_path / "tiny.onnx")
+    (tmp_path / "a.work").write_text("in the way")
+    with pytest.raises(EdgeError, match=r"Cannot make the folder .*a\.work: File exists"):
+        run("deploy", source, "--images", IMAGES, "--target", "openvino", "-o", tmp_path / "a.edge")
+
+
 def test_a_pattern_without_a_layer_is_named(tmp_path: Path) -> None:
     source, model, calib = (tmp_path / name for name in ("t.onnx", "m.onnx", "m.calib"))
     run("convert", write_tiny_model(source), "-o", model)
