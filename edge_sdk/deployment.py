@@ -260,14 +260,14 @@ def deploy(
         If a step fails; what the steps before it made is kept.
     """
     from edge_sdk.calibration import calibrate
-    from edge_sdk.calibration.profiles import check as check_profiled
     from edge_sdk.converters.lowering import lowering
+    from edge_sdk.plan_search import check_search
 
     lowering(target)
     if nms:
         _check_nms(target)
-    if budget is not None and latency is None:
-        check_profiled(target)
+    if budget is not None:
+        check_search(target, latency)
     if not Path(source).is_file():
         raise EdgeError(f"There is no model at {source}.")
     work = work_folder(output)

@@ -73,6 +73,27 @@ _HEADS = "heads.*"
 """The layers that published recipes for YOLO-NAS keep float."""
 
 
+def check_search(target: str, latency: Path | str | None) -> None:
+    """Refuse what cannot be searched for here.
+
+    Raises
+    ------
+    EdgeError
+        If there is no such target, or its times can be measured elsewhere only and no table of
+        them is given.
+    MissingExtra
+        If torch is not installed.
+    """
+    from edge_sdk.calibration.profiles import check as check_profiled
+    from edge_sdk.converters.lowering import lowering
+
+    if importlib.util.find_spec("torch") is None:
+        raise MissingExtra("torch", "train", "The search for a hybrid")
+    lowering(target)
+    if latency is None:
+        check_profiled(target)
+
+
 def search_plan(
     model: Path | str,
     calibration: Path | str,
@@ -115,21 +136,15 @@ def search_plan(
         If torch is not installed, which measures the sensitivity.
     """
     from edge_sdk.calibration import Calibration
-    from edge_sdk.calibration.profiles import check as check_profiled
     from edge_sdk.calibration.search import Problem
     from edge_sdk.calibration.sensitivity import measure_sensitivity
     from edge_sdk.converters.layer_groups import layer_groups
-    from edge_sdk.converters.lowering import lowering
     from edge_sdk.converters.model_file import head_spec_of, load_model, model_key
     from edge_sdk.converters.target import Target
     from edge_sdk.search_report import search_report
 
-    if importlib.util.find_spec("torch") is None:
-        raise MissingExtra("torch", "train", "The search for a hybrid")
+    check_search(target, latency)
     budget = budget or Budget()
-    lowering(target)
-    if latency is None:
-        check_profiled(target)
     graph = load_model(model)
     spec, key = head_spec_of(graph), model_key(graph)
     groups = layer_groups(graph, keep_float)

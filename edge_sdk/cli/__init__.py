@@ -6,6 +6,7 @@ import importlib
 import sys
 from typing import Any
 
+from edge_sdk.cli.packages import missing
 from edge_sdk.errors import EdgeError, MissingExtra
 
 COMMANDS = (
@@ -18,7 +19,12 @@ COMMANDS = (
 def main() -> None:
     """Run the command line; print a user's mistake in one sentence and exit with status 2."""
     try:
-        application()()
+        try:
+            application()()
+        except ModuleNotFoundError as error:
+            if told := missing(error, sys.argv[1]):
+                raise told from error
+            raise
     except EdgeError as error:
         print(f"edge-sdk: {error}", file=sys.stderr)
         sys.exit(2)

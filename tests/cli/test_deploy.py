@@ -1,3 +1,4 @@
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,7 @@ from typer.testing import CliRunner
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.cli import application
-from edge_sdk.errors import EdgeError
+from edge_sdk.errors import EdgeError, MissingExtra
 from edge_sdk.precision_plan import PrecisionPlan
 
 IMAGES = "test://street?seed=3&size=128x96"
@@ -33,6 +34,17 @@ def test_a_hybrid_for_another_device_asks_for_its_times_before_any_work(
     model = write_tiny_model(tmp_path / "tiny.onnx")
     options = ("--images", IMAGES, "--target", target, "--hybrid", "-o", tmp_path / "a.edge")
     with pytest.raises(EdgeError, match=message):
+        run("deploy", model, *options)
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.onnx"]
+
+
+def test_a_hybrid_without_torch_says_so_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    model = write_tiny_model(tmp_path / "tiny.onnx")
+    options = ("--images", IMAGES, "--target", "openvino", "--hybrid", "-o", tmp_path / "a.edge")
+    with pytest.raises(MissingExtra, match=r"The search for a hybrid needs the package 'torch'"):
         run("deploy", model, *options)
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.onnx"]
 

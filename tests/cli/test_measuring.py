@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tiny import tiny_spec
 from typer.testing import CliRunner, Result
 
@@ -195,6 +196,27 @@ def test_doctor_says_what_to_install(monkeypatch):
     packages = {row["package"]: row["install"] for row in run_json("doctor")["packages"]}
     assert packages["opencv"] == "pip install 'edge-sdk[camera]'"
     assert "edge-sdk[camera]" in " ".join(shown("doctor").split())
+
+
+@pytest.mark.parametrize(
+    ("command", "module", "extra"),
+    [
+        (("finetune", "--data", "set", "-o", "run"), "torch", "train"),
+        (("finetune", "--data", "set", "-o", "run"), "cv2", "train"),
+        (("convert", "model.onnx", "-o", "out.onnx"), "onnx", "convert"),
+    ],
+)
+def test_a_missing_package_is_named_with_its_extra(
+    command: tuple[str, ...], module: str, extra: str
+) -> None:
+    hidden = f"import sys; sys.modules[{module!r}] = None; from edge_sdk.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", hidden, *command], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert f"`edge-sdk {command[0]}` needs the package" in done.stderr
+    assert f"pip install 'edge-sdk[{extra}]'" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_mistake_is_one_sentence_and_status_2(tmp_path: Path):
