@@ -37,7 +37,7 @@ from edge_sdk.runtime.inbox import POLICIES, Captured, Inbox, Policy
 from edge_sdk.runtime.log import log
 from edge_sdk.runtime.metrics import Snapshot, together
 from edge_sdk.runtime.result import Result
-from edge_sdk.runtime.sinks import Sink
+from edge_sdk.runtime.sinks import OpenSink, Sink
 from edge_sdk.runtime.sources import Source
 from edge_sdk.runtime.sources.uri import redacted
 from edge_sdk.runtime.summary import Summary, rounded
@@ -175,7 +175,7 @@ class Pipeline:
         self._sinks = sinks
         for result in self:
             start = perf_counter()
-            answers = [self._hand_over(sink, result) for sink in sinks]
+            answers = [self._attempt(sink, sink, result) for sink in sinks]
             self.cameras[self._number(result)].clock.add("sinks", perf_counter() - start)
             if any(answer is False for answer in answers):
                 break
@@ -367,18 +367,22 @@ class Pipeline:
                 return camera.number
         raise LookupError(result.frame.source.name)
 
-    def _hand_over(self, sink: Sink, result: Result) -> Any:
-        """Call a sink; what it raises stays here."""
-        name = _name_of(sink)
+    def finish(self, sink: OpenSink) -> None:
+        """Close a sink; what it raises stays here, and is told in the summary."""
+        self._attempt(sink, sink.close)
+
+    def _attempt(self, whose: Any, action: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a sink or an observer; what it raises stays here, is counted, and told once."""
+        name = _name_of(whose)
         self._busy[name] = perf_counter()
         try:
-            return sink(result)
+            return action(*arguments)
         except Exception as error:
             words = redacted(str(error) if isinstance(error, EdgeError) else repr(error))
             self._sink_failures[name] += 1
             if self._sink_errors.get(name) != words:
                 self._sink_errors[name] = words
-                log.warning("The sink %s fails: %s", name, words, exc_info=_traceback_of(error))
+                log.warning("%s fails: %s", name, words, exc_info=_traceback_of(error))
             return None
         finally:
             self._busy.pop(name, None)
@@ -399,15 +403,7 @@ class Pipeline:
                 log.warning("%s has not returned for %.0f s", name, SLOW)
             told = slow
             for observer in list(self._observers):
-                try:
-                    observer()
-                except Exception as error:
-                    log.warning(
-                        "%s fails and is not called again: %r",
-                        getattr(observer, "__qualname__", observer),
-                        error,
-                    )
-                    self._observers.remove(observer)
+                self._attempt(observer, observer)
 
     def mark(self) -> Mark:
         """Return the durations so far, for `summary` to count from."""
@@ -480,9 +476,10 @@ def _thread(name: str, target: Callable[..., Any], *arguments: Any) -> threading
     return threading.Thread(target=target, args=arguments, name=name, daemon=True)
 
 
-def _name_of(sink: Sink) -> str:
-    """Return what to call a sink in a report."""
-    name = getattr(sink, "name", None) or getattr(sink, "__qualname__", None)
+def _name_of(sink: Any) -> str:
+    """Return what to call a sink, or an observer, in a report."""
+    owner = getattr(sink, "__self__", sink)
+    name = getattr(owner, "name", None) or getattr(sink, "__qualname__", None)
     return str(name or type(sink).__name__)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from edge_sdk.errors import EdgeError
+from edge_sdk.runtime.line_file import LineFile
 from edge_sdk.runtime.machine import clocks, temperatures
 
 if TYPE_CHECKING:
@@ -26,10 +26,8 @@ class StatsFile:
     """
 
     def __init__(self, path: Path | str, pipeline: Pipeline) -> None:
-        try:
-            self._file = open(path, "w", buffering=1, encoding="utf-8")  # noqa: SIM115
-        except OSError as error:
-            raise EdgeError(f"Cannot write {path}: {error.strerror}.") from error
+        self.name = str(path)
+        self._file = LineFile(path)
         self._pipeline = pipeline
         self._delivered = 0
         self._mark = pipeline.mark()
@@ -45,12 +43,12 @@ class StatsFile:
         fps = (summary.delivered - self._delivered) / elapsed
         machine = {"temperatures": temperatures(), "clocks": clocks()}
         line = {**summary.to_dict(), "fps": round(fps, 3), **machine}
-        self._file.write(json.dumps(line) + "\n")
+        self._file.write(json.dumps(line))
         self._delivered, self._mark, self._since = summary.delivered, mark, perf_counter()
 
     def close(self) -> None:
         """Write the last line."""
-        with self._file:
-            self._file.write(
-                json.dumps({**self._pipeline.summary().to_dict(), "final": True}) + "\n"
-            )
+        try:
+            self._file.write(json.dumps({**self._pipeline.summary().to_dict(), "final": True}))
+        finally:
+            self._file.close()

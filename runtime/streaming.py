@@ -67,16 +67,19 @@ def stream(
         opened = [
             stack.enter_context(s if isinstance(s, Source) else open_source(s)) for s in sources
         ]
-        consumers = [
-            sink if callable(sink) else stack.enter_context(closing(open_sink(sink)))
-            for sink in sinks
-        ]
         pipeline = Pipeline(
             detector, opened, policy=policy, max_staleness=max_staleness, duration=duration,
             max_frames=max_frames, track=track,
         )  # fmt: skip
+        consumers: list[Sink] = []
+        for sink in sinks:
+            if not callable(sink):
+                sink = open_sink(sink)
+                stack.callback(pipeline.finish, sink)
+            consumers.append(sink)
         if stats is not None:
-            file = stack.enter_context(closing(StatsFile(stats, pipeline)))
+            file = StatsFile(stats, pipeline)
+            stack.callback(pipeline.finish, file)
             pipeline.observe(file.tick)
         if serve is not None:
             from edge_sdk.runtime.live_page import LivePage

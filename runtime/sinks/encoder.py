@@ -169,5 +169,5 @@ class OpenCvEncoder:
         capture.release()
         if held < self._written:  # OpenCV says nothing of a disk that is full
             raise EdgeError(
-                f"{self._path.name} holds {held} of {self._written} pictures: is the disk full?"
+                f"{self._path.name} holds {held} of {self._written} pictures: the disk may be full."
             )

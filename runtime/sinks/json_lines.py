@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_sdk.errors import EdgeError
+from edge_sdk.runtime.line_file import LineFile
 from edge_sdk.runtime.sinks.record import record
 
 if TYPE_CHECKING:
@@ -21,14 +21,11 @@ class JsonLines:
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)
-        try:
-            self._file = open(path, "w", buffering=1, encoding="utf-8")  # noqa: SIM115
-        except OSError as error:
-            raise EdgeError(f"Cannot write {path}: {error.strerror}.") from error
+        self._file = LineFile(path)
 
     def __call__(self, result: Result) -> None:
         """Write a line."""
-        self._file.write(json.dumps(record(result)) + "\n")
+        self._file.write(json.dumps(record(result)))
 
     def close(self) -> None:
         """Close the file."""

@@ -6,10 +6,11 @@ import json
 import threading
 from time import perf_counter, sleep
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
 from edge_sdk.errors import EdgeError, MissingExtra
 from edge_sdk.runtime.log import log
+from edge_sdk.runtime.sinks.address import split_url
 from edge_sdk.runtime.sinks.record import record
 from edge_sdk.runtime.sources.uri import redacted
 
@@ -44,7 +45,7 @@ class Mqtt:
     """
 
     def __init__(self, uri: str) -> None:
-        parts = urlsplit(uri)
+        parts = split_url(uri)
         self.name = redacted(uri)
         self._topic = parts.path.strip("/")
         qos = parse_qs(parts.query).get("qos", ["0"])[-1]

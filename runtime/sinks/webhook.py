@@ -9,11 +9,12 @@ import threading
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from edge_sdk.errors import EdgeError
 from edge_sdk.runtime.backoff import Backoff
 from edge_sdk.runtime.log import log
+from edge_sdk.runtime.sinks.address import split_url
 from edge_sdk.runtime.sinks.record import record
 from edge_sdk.runtime.sources.uri import redacted
 
@@ -47,7 +48,7 @@ class Webhook:
     """
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
+        parts = split_url(url)
         self.name = redacted(url)
         if not parts.hostname:
             raise EdgeError(f"{self.name} names no host.")

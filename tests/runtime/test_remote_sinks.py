@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
@@ -311,6 +312,15 @@ def test_rings_that_are_none_are_named(tmp_path: Path) -> None:
     with pytest.raises(EdgeError, match="not written by a SharedRing"):
         RingReader(path.name.removeprefix("edge-sdk."))
     path.unlink()
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[", f"http://joe:{WORD}@host:99999/", f"mqtt://joe:{WORD}/x@host/topic"]
+)
+def test_malformed_urls_are_named_without_credentials(url: str) -> None:
+    with pytest.raises(EdgeError, match="is no URL") as caught:
+        open_sink(url)
+    assert WORD not in "".join(traceback.format_exception(caught.value))
 
 
 def test_unknown_urls_are_named_without_credentials() -> None:

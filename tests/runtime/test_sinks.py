@@ -2,16 +2,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import subprocess
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from scripted import Scripted
 
 from edge_sdk.detections import Detections
 from edge_sdk.errors import EdgeError
-from edge_sdk.runtime import Frame, Result, StageTimes, open_sink
+from edge_sdk.runtime import Frame, Result, StageTimes, open_sink, stats_file, stream
 from edge_sdk.runtime.sinks import encoder
 from edge_sdk.runtime.sources.pictures import PictureSource
 
@@ -222,6 +226,51 @@ def test_json_lines_are_whole_at_any_time(tmp_path: Path) -> None:
 def test_json_lines_that_cannot_be_written_are_named(tmp_path: Path) -> None:
     with pytest.raises(EdgeError, match="Cannot write"):
         open_sink(tmp_path / "none" / "out.jsonl")
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Iterator[Path]:
+    """Give a disk of 128 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a small disk")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_full_disk_is_told_and_the_stream_goes_on(
+    full: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    av = pytest.importorskip("av")
+    monkeypatch.setattr(stats_file, "EVERY", 0.01)
+    chance = np.random.default_rng(0)
+    (full / "ballast").write_bytes(bytes(32 << 10))
+
+    def note(result: Result) -> None:
+        result.frame.image[:] = chance.integers(0, 256, (48, 64, 3))  # nothing that compresses
+        if result.frame.index == 250:  # room again, for lines
+            (full / "ballast").unlink(missing_ok=True)
+
+    summary = stream(
+        tiny_bundle, Scripted(300, pause=0.005), stats=full / "stats.jsonl",
+        sinks=[note, full / "out.mp4", full / "out.jsonl"], threads=1, max_detections=3,
+    )  # fmt: skip
+    assert summary.delivered == 300
+    words = "\n".join(summary.failures)
+    for name in ("out.mp4", "out.jsonl", "stats.jsonl"):
+        assert re.search(rf"{name} failed \d+ times?: OSError\(28, 'No space left", words)
+    with av.open(str(full / "out.mp4")) as file:
+        assert len([packet for packet in file.demux(video=0) if packet.size]) > 3
+    for name in ("out.jsonl", "stats.jsonl"):
+        lines = [json.loads(line) for line in (full / name).read_text().splitlines()]
+        assert len(lines) > 1
+    assert lines[-1]["final"] is True
+    # Where OpenCV writes, it says nothing until the end.
+    summary = stream(tiny_bundle, Scripted(300), sinks=[note, full / "out.avi"], threads=1)
+    assert "out.avi holds" in summary.failures[0]
+    assert not (full / "out.avi").exists()
 
 
 def test_window_without_a_screen(monkeypatch: pytest.MonkeyPatch) -> None:
