@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from time import perf_counter
 from typing import Literal
 
+from edge_sdk.runtime.arrivals import Arrivals
 from edge_sdk.runtime.sources import Frame
 
 Policy = Literal["latest", "every"]
@@ -83,6 +84,7 @@ class Inbox:
         self._policies = policies
         self._max_staleness = max_staleness
         self._waiting: list[deque[Captured]] = [deque() for _ in policies]
+        self._arrivals = [Arrivals() for _ in policies]
         self._open = set(range(len(policies)))
         self._turn = 0
         self._ticket = 0
@@ -95,6 +97,7 @@ class Inbox:
         with self._changed:
             counts.captured += 1
             if self._policies[item.camera] == "latest":
+                self._arrivals[item.camera].note(perf_counter())
                 counts.late += len(waiting)
                 waiting.clear()
                 if self._paused and self._open:
@@ -131,6 +134,8 @@ class Inbox:
         with self._changed:
             while True:
                 self._changed.wait_for(self._ready)
+                if self._wait_for_newer():
+                    continue
                 item = self._next()
                 if item is None:
                     return None
@@ -142,6 +147,24 @@ class Inbox:
 
     def _ready(self) -> bool:
         return not self._open if self._paused else any(self._waiting) or not self._open
+
+    def _wait_for_newer(self) -> bool:
+        """Wait for a newer frame in the place of the only one, if it is due; False if not."""
+        item, start = self._only(), perf_counter()
+        if item is None or self._policies[item.camera] == "every" or item.camera not in self._open:
+            return False
+        arrivals = self._arrivals[item.camera]
+        patience = arrivals.patience(start)
+        if not patience:
+            return False
+        self._changed.wait_for(lambda: self._only() is not item, patience)
+        arrivals.spend(perf_counter() - start)
+        return True
+
+    def _only(self) -> Captured | None:
+        """Return the frame that waits, where it is the only one."""
+        found = [waiting[0] for waiting in self._waiting if waiting]
+        return found[0] if len(found) == 1 else None
 
     def _next(self) -> Captured | None:
         """Return the next camera's oldest frame."""

@@ -37,7 +37,7 @@ from edge_sdk.runtime.inbox import POLICIES, Captured, Inbox, Policy
 from edge_sdk.runtime.log import log
 from edge_sdk.runtime.metrics import Snapshot, together
 from edge_sdk.runtime.result import Result
-from edge_sdk.runtime.sinks import OpenSink, Sink
+from edge_sdk.runtime.sinks import Sink
 from edge_sdk.runtime.sources import Source
 from edge_sdk.runtime.sources.uri import redacted
 from edge_sdk.runtime.summary import Summary, rounded
@@ -367,9 +367,9 @@ class Pipeline:
                 return camera.number
         raise LookupError(result.frame.source.name)
 
-    def finish(self, sink: OpenSink) -> None:
-        """Close a sink; what it raises stays here, and is told in the summary."""
-        self._attempt(sink, sink.close)
+    def finish(self, close: Callable[[], Any]) -> None:
+        """Call a sink's `close`; what it raises stays here, and is told in the summary."""
+        self._attempt(close, close)
 
     def _attempt(self, whose: Any, action: Callable[..., Any], *arguments: Any) -> Any:
         """Call a sink or an observer; what it raises stays here, is counted, and told once."""

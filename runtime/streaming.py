@@ -73,13 +73,14 @@ def stream(
         )  # fmt: skip
         consumers: list[Sink] = []
         for sink in sinks:
-            if not callable(sink):
-                sink = open_sink(sink)
-                stack.callback(pipeline.finish, sink)
-            consumers.append(sink)
+            if callable(sink):
+                consumers.append(sink)
+            else:
+                consumers.append(own := open_sink(sink))
+                stack.callback(pipeline.finish, own.close)
         if stats is not None:
             file = StatsFile(stats, pipeline)
-            stack.callback(pipeline.finish, file)
+            stack.callback(pipeline.finish, file.close)
             pipeline.observe(file.tick)
         if serve is not None:
             from edge_sdk.runtime.live_page import LivePage
