@@ -68,6 +68,11 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
         If the file cannot be read, holds other objects than weights, or is no YOLO-NAS.
     """
     path = Path(path)
+    if path.suffix == ".onnx":
+        raise EdgeError(
+            f"{path} is a graph, not a checkpoint: give the .safetensors or .pth file whose "
+            "weights it was made of."
+        )
     if path.suffix == ".safetensors":
         state, facts = _read_safetensors(path)
     else:

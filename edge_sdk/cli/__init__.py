@@ -15,6 +15,10 @@ COMMANDS = (
     "lint",
 )  # fmt: skip
 
+INTERRUPTED = 130
+RESUMED = ("calibrate", "profile", "plan", "deploy", "train", "finetune", "qat")
+"""Commands that keep what they have done when they are interrupted."""
+
 
 def main() -> None:
     """Run the command line; print a user's mistake in one sentence and exit with status 2."""
@@ -28,9 +32,13 @@ def main() -> None:
     except EdgeError as error:
         print(f"edge-sdk: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("edge-sdk: interrupted.", file=sys.stderr)
-        sys.exit(130)
+    except (KeyboardInterrupt, SystemExit) as end:
+        # typer makes this status of an interruption, and says nothing.
+        if isinstance(end, SystemExit) and end.code != INTERRUPTED:
+            raise
+        again = "; the same command goes on where it was" if sys.argv[1] in RESUMED else ""
+        print(f"edge-sdk: interrupted{again}.", file=sys.stderr)
+        sys.exit(INTERRUPTED)
 
 
 def application() -> Any:

@@ -219,6 +219,31 @@ def test_a_missing_package_is_named_with_its_extra(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("train", "edge-sdk: interrupted; the same command goes on where it was."),
+        ("dataset", "edge-sdk: interrupted."),
+    ],
+)
+def test_an_interruption_is_told(command: str, said: str, tmp_path: Path) -> None:
+    program = f"""
+import sys, edge_sdk.datasets.writer, edge_sdk.training
+def interrupted(*_, **__): raise KeyboardInterrupt
+edge_sdk.datasets.writer.write_dataset = edge_sdk.training.train = interrupted
+sys.argv = ["edge-sdk", {command!r}, *sys.argv[1:]]
+from edge_sdk.cli import main
+main()
+"""
+    data = ("test://street",) if command == "dataset" else ("--data", "test://street")
+    done = subprocess.run(
+        [sys.executable, "-c", program, *data, "-o", tmp_path / "out"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 130
+    assert done.stderr.splitlines()[-1] == said
+
+
 def test_a_mistake_is_one_sentence_and_status_2(tmp_path: Path):
     program = "from edge_sdk.cli import main; main()"
     command = [sys.executable, "-c", program, "inspect", str(tmp_path / "none.edge")]

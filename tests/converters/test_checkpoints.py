@@ -161,6 +161,11 @@ def test_other_contents_are_refused(content, tmp_path: Path) -> None:
         load_checkpoint(path)
 
 
+def test_a_graph_is_no_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(EdgeError, match=r"a\.onnx is a graph, not a checkpoint"):
+        load_checkpoint(tmp_path / "a.onnx")
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     for name in ("none.pth", "none.safetensors"):
         with pytest.raises(EdgeError, match=name):
