@@ -12,7 +12,8 @@ from edge_sdk.cli.tables import details, table
 
 def compare(
     first: Annotated[
-        str, typer.Argument(metavar="A", help="The reference: a .onnx or NAME.edge[@TARGET].")
+        str,
+        typer.Argument(metavar="A", help="The reference: a .onnx or NAME.edge, or that@TARGET."),
     ],
     second: Annotated[str, typer.Argument(metavar="B", help="What is compared with it.")],
     images: Annotated[

@@ -27,10 +27,12 @@ def finetune(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder; a training begun there is continued.")
     ],
-    model: Annotated[str | None, typer.Option(help="n, s, m or l [that of --from, or n].")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="n, s, m or l; by default that of --from.")
+    ] = None,
     start: Annotated[
         str | None,
-        typer.Option("--from", help="A checkpoint, 'foundation' or 'scratch' [foundation]."),
+        typer.Option("--from", help="A checkpoint, 'foundation' (the default) or 'scratch'."),
     ] = None,
     size: Size = None,
     epochs: Annotated[int, typer.Option(help="Passes over the data.")] = 60,
@@ -41,7 +43,7 @@ def finetune(
         int, typer.Option(help="Validations without a better one before it ends; 0: never.")
     ] = 10,
     bf16: Annotated[
-        bool | None, typer.Option(help="Convolutions in bfloat16 [on a GPU only].")
+        bool | None, typer.Option(help="Convolutions in bfloat16; by default on a GPU.")
     ] = None,
     threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves it to torch.")] = 0,
 ) -> None:
