@@ -35,9 +35,10 @@ $(VENV)/torch.stamp: $(BIN)/python
 		$(PIP) --extra-index-url https://download.pytorch.org/whl/cpu 'torch==2.13.0+cpu'
 	touch $@
 
-# openvino is the default engine on x86-64; the search for a hybrid needs torch.
+# openvino is the default engine on x86-64; the search for a hybrid needs torch, the video (H.264)
+# the cameras' packages.
 $(VENV)/demo.stamp: $(VENV)/torch.stamp $(BUILD_INPUTS)
-	$(PIP) --editable '.[train,openvino]'
+	$(PIP) --editable '.[train,openvino,camera]'
 	touch $@
 
 $(VENV)/dev.stamp: $(VENV)/torch.stamp $(BUILD_INPUTS)

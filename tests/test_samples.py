@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,13 @@ def run(sample: str, *arguments: object) -> list[str]:
 def test_every_sample_is_tested() -> None:
     tested = Path(__file__).read_text(encoding="utf-8")
     assert [path.name for path in SAMPLES.glob("*.py") if f'"{path.name}"' not in tested] == []
+
+
+def test_the_demo_installs_all_that_it_uses() -> None:
+    """Else it goes on without, in a worse way: a video that is no H.264, a slower engine."""
+    makefile = (SAMPLES.parent / "Makefile").read_text(encoding="utf-8")
+    (extras,) = re.findall(r"/demo\.stamp:.*\n\t.*\[(.*)\]", makefile)
+    assert set(extras.split(",")) == {"train", "openvino", "camera"}
 
 
 def test_calibrate_folder(tiny_model: Path, tmp_path: Path) -> None:
