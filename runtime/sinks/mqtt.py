@@ -21,7 +21,7 @@ WAITING = 256
 """Messages that may wait for the broker; later ones are counted as lost."""
 
 PATIENCE = 0.5
-"""Seconds, at the end, for what still waits."""
+"""Seconds, at the end, for what still waits, and for paho, which may be connecting."""
 
 
 class Mqtt:
@@ -54,6 +54,7 @@ class Mqtt:
         self._qos = int(qos)
         self.sent = self.lost = self._given = 0
         self._connected = threading.Event()
+        self._trouble = ""
         paho = _paho()
         self._client = paho.Client(paho.CallbackAPIVersion.VERSION2)
         self._client.reconnect_delay_set(1, 30)
@@ -62,6 +63,7 @@ class Mqtt:
         if parts.scheme == "mqtts":
             self._client.tls_set()
         self._client.on_connect = self._on_connect
+        self._client.on_connect_fail = lambda *about: self._complain("the broker is not there")
         self._client.on_disconnect = self._on_disconnect
         self._client.on_publish = self._on_publish
         self._client.connect_async(
@@ -74,10 +76,8 @@ class Mqtt:
         """What went wrong, for the summary of a stream."""
         if not self.lost:
             return None
-        return (
-            f"{self.name} lost {self.lost} of {self.lost + self.sent} results: "
-            f"the broker was {'too slow' if self._connected.is_set() else 'not there'}"
-        )
+        reason = self._trouble or "the broker is too slow"
+        return f"{self.name} lost {self.lost} of {self.lost + self.sent} results: {reason}"
 
     def __call__(self, result: Result) -> None:
         """Give a result to paho; returns at once."""
@@ -94,14 +94,20 @@ class Mqtt:
 
     def _on_connect(self, client: Any, data: Any, flags: Any, reason: Any, more: Any) -> None:
         if reason.is_failure:
-            log.warning("%s: the broker refuses: %s", self.name, reason)
+            self._complain(f"the broker refuses: {reason}")
         else:
+            self._trouble = ""
             self._connected.set()
 
     def _on_disconnect(self, client: Any, data: Any, flags: Any, reason: Any, more: Any) -> None:
         self._connected.clear()
         if reason.is_failure:
-            log.warning("%s: the broker is lost: %s", self.name, reason)
+            self._complain(f"the broker is lost: {reason}")
+
+    def _complain(self, reason: str) -> None:
+        if reason != self._trouble:
+            log.warning("%s: %s", self.name, reason)
+        self._trouble = reason
 
     def close(self) -> None:
         """Send what still waits, if that is soon done, and hang up."""
@@ -110,7 +116,9 @@ class Mqtt:
             sleep(0.005)
         self.lost += self._given - self.sent
         self._client.disconnect()
-        self._client.loop_stop()
+        ending = threading.Thread(target=self._client.loop_stop, name="mqtt", daemon=True)
+        ending.start()
+        ending.join(max(0.0, deadline - perf_counter()))
 
 
 def _paho() -> Any:

@@ -233,6 +233,24 @@ def test_mqtt_broker_that_comes_late(
     assert WORD not in caplog.text + sink.complaint
 
 
+def test_mqtt_broker_that_is_away_is_told_once_and_holds_nobody_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pytest.importorskip("paho.mqtt.client")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        sink = open_sink(f"mqtt://127.0.0.1:{probe.getsockname()[1]}/cameras")
+        time.sleep(2.5)  # it has been tried again
+        sink(result(0))
+        start = time.perf_counter()
+        sink.close()
+        assert time.perf_counter() - start < 0.65
+    assert [
+        record.getMessage() for record in caplog.records if "broker" in record.getMessage()
+    ] == [f"{sink.name}: the broker is not there"]
+    assert "lost 1 of 1 results: the broker is not there" in sink.complaint
+
+
 def test_mqtt_addresses_and_package(monkeypatch: pytest.MonkeyPatch) -> None:
     for uri in ("mqtt://host", "mqtt:///topic", "mqtt://host/topic?qos=3"):
         with pytest.raises(EdgeError, match="write mqtt://HOST:PORT/TOPIC"):
