@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any
 
 from edge_sdk.errors import EdgeError
-from edge_sdk.files import replacing, sha256
+from edge_sdk.files import replacing, scratch_folder, sha256
 from edge_sdk.head_spec import HeadSpec
 
 SCHEMA = 1
@@ -142,8 +142,7 @@ def write_bundle(
     output = Path(output)
     for name in files:
         _check_name(output, name)
-    with tempfile.TemporaryDirectory() if output.suffix == ".zip" else replacing(output) as where:
-        folder = Path(where)
+    with scratch_folder() if output.suffix == ".zip" else replacing(output) as folder:
         hashes = {name: _write(folder / name, content) for name, content in files.items()}
         complete = _check_manifest(output, {"schema": SCHEMA, **manifest, "files": hashes})
         _write(folder / MANIFEST, json.dumps(complete, indent=1))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -15,7 +14,7 @@ from edge_sdk.budget import Budget
 from edge_sdk.bundle import write_bundle
 from edge_sdk.engine_trial import WORTHWHILE, EngineTrial
 from edge_sdk.errors import EdgeError, NoInt8Kernel
-from edge_sdk.files import make_folder, sha256, write_text
+from edge_sdk.files import make_folder, scratch_folder, sha256, write_text
 from edge_sdk.head_spec import HeadSpec
 from edge_sdk.hybrid_plan import HybridPlan
 from edge_sdk.precision_plan import RANGES, PlanGroup, PrecisionPlan
@@ -169,8 +168,8 @@ def build(
     search = HybridPlan.of(plan, inputs.plan)
     progress(0, 3, "building")
     scales, method = inputs.scales(method)
-    with tempfile.TemporaryDirectory() as scratch:
-        trial = EngineTrial(target, Path(scratch))
+    with scratch_folder() as scratch:
+        trial = EngineTrial(target, scratch)
         planned = _build_engines(trial, inputs, scales, seven_bit_weights, nms, progress)
         progress(2, 3, "building")
         refused = trial.speedup is not None and trial.speedup < WORTHWHILE and not keep_int8

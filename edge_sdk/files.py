@@ -57,6 +57,25 @@ def write_text(path: Path | str, text: str) -> None:
         beside.write_text(text, encoding="utf-8")
 
 
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Give a folder for temporary files, which goes with what is in it.
+
+    Raises
+    ------
+    EdgeError
+        If it cannot be made, or the disk is full.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="edge-sdk-") as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise EdgeError(
+            f"Temporary files cannot be written ({error}): make room for them, or let TMPDIR name "
+            "a folder on another disk."
+        ) from error
+
+
 def make_folder(path: Path) -> None:
     """Make a folder and those above it, or take the one that is there.
 

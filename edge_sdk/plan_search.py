@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -28,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from edge_sdk.budget import Budget
 from edge_sdk.engine_trial import WORTHWHILE, EngineTrial
 from edge_sdk.errors import EdgeError, MissingExtra
-from edge_sdk.files import make_folder, write_text
+from edge_sdk.files import make_folder, scratch_folder, write_text
 from edge_sdk.hybrid_plan import (
     ALL_INT8,
     BY_HAND,
@@ -173,11 +172,11 @@ def search_plan(
     )
     facts = _facts(sensitivity, times)
     kept = frozenset(group.name for group in groups if group.precision == "float")
-    with tempfile.TemporaryDirectory() as scratch:
+    with scratch_folder() as scratch:
         conditions = {"images": digests, "labels": _labels(dataset)}
         laboratory = Laboratory(
             graph, spec, table, target, groups, frames, dataset, folder / "trials.json",
-            {**conditions, **_place(times.conditions, target)}, Path(scratch), threads,
+            {**conditions, **_place(times.conditions, target)}, scratch, threads,
             timed=latency is None and Target.parse(target).on_cpu,
         )  # fmt: skip
         search = _Search(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_sdk.engine_trial import EngineTrial
+from edge_sdk.files import scratch_folder
 from edge_sdk.gpu_state import gpu_state
 from edge_sdk.head_spec import HeadSpec
 from edge_sdk.progress import Progress, silent
@@ -92,8 +92,8 @@ def measure(
     everything = frozenset(group.name for group in groups)
     plans = [frozenset(), everything, *mixed_plans(groups)]
     profiles: dict[frozenset[str], list[Kernel]] = {}
-    with tempfile.TemporaryDirectory() as scratch:
-        trial = EngineTrial(target, Path(scratch), threads)
+    with scratch_folder() as scratch:
+        trial = EngineTrial(target, scratch, threads)
         for done, plan in enumerate(plans):
             progress(done, len(plans), "profiling")
             name = {frozenset(): "float", everything: "int8"}.get(plan, f"mixed{done}")

@@ -19,8 +19,11 @@ def write_engine(lowered: onnx.ModelProto, folder: Path) -> Path:
     onnx.save(lowered, source)
     try:
         model = openvino.Core().read_model(source)
-        openvino.save_model(model, engine, compress_to_fp16=False)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise EdgeError(f"OpenVINO cannot read the lowered graph: {reason}") from error
+    try:
+        openvino.save_model(model, engine, compress_to_fp16=False)
+    except RuntimeError as error:  # without the reason that the system gave
+        raise EdgeError(f"OpenVINO cannot write {engine}: the disk may be full.") from error
     return engine
