@@ -1,9 +1,14 @@
 """A page to look at a stream from a browser: pictures, rates, latencies, drops, health.
 
 /           the page
-/video?camera=0   annotated pictures of a camera, as MJPEG
+/picture?camera=0&shown=7   the newest annotated picture of a camera, as JPEG; its number is in the
+            header X-Frame, and while that is 7 the answer is empty (204)
+/video?camera=0   all of them, as MJPEG, for other players
 /status     what the page shows, as JSON
 /metrics    the same for Prometheus
+
+The page asks for one picture after the other: of streams that do not end, a browser takes six
+from one server, and then it could ask for nothing else.
 
 Only this machine may look, unless told otherwise; from elsewhere a token is needed. Pictures
 are drawn and encoded only while somebody looks, and in the server's threads.
@@ -41,7 +46,7 @@ EVERY = 1.0
 """Seconds that rates and percentiles are of."""
 
 VIEWERS = 8
-"""Videos that may be watched at a time."""
+"""Pictures that may be on their way at a time, videos among them."""
 
 FPS = 15
 """Pictures a second that a viewer gets at most."""
@@ -155,10 +160,21 @@ class LivePage:
     def pictures(self, camera: int) -> Iterator[bytes]:
         """Yield JPEG files of a camera for one viewer, the newest each time."""
         shown = None
-        settings = [self._cv2.IMWRITE_JPEG_QUALITY, QUALITY]
         while (shown := self._newer(camera, shown)) is not None:
-            yield self._cv2.imencode(".jpg", shown.annotated, settings)[1].tobytes()
+            yield self._encoded(shown)
             sleep(1 / FPS)
+
+    def picture(self, camera: int, shown: str) -> tuple[int, bytes] | None:
+        """Return the newest picture's number and JPEG file; None while that is the one shown."""
+        latest = self._latest.get(camera)
+        if latest is None or str(latest.frame.index) == shown:
+            return None
+        return latest.frame.index, self._encoded(latest)
+
+    def _encoded(self, result: Result) -> bytes:
+        settings = [self._cv2.IMWRITE_JPEG_QUALITY, QUALITY]
+        data: bytes = self._cv2.imencode(".jpg", result.annotated, settings)[1].tobytes()
+        return data
 
     def _newer(self, camera: int, shown: Result | None) -> Result | None:
         """Wait for another result of a camera; None once the page is closed."""
@@ -209,8 +225,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, "application/json", self._page.status())
         elif url.path == "/metrics":
             self._send(200, CONTENT_TYPE, self._page.metrics())
-        elif url.path == "/video":
-            self._video(query.get("camera", ["0"])[0])
+        elif url.path in ("/picture", "/video"):
+            self._show(url.path, query)
         else:
             self._send(404, "text/plain", "There is nothing here.\n")
 
@@ -225,7 +241,9 @@ class _Handler(BaseHTTPRequestHandler):
         given = given or self.headers.get("Authorization", "").removeprefix("Bearer ")
         return hmac.compare_digest(given.encode(), page.token.encode())
 
-    def _video(self, camera: str) -> None:
+    def _show(self, path: str, query: dict[str, list[str]]) -> None:
+        """Send a picture, or video, to one more viewer, if there is room."""
+        camera, shown = query.get("camera", ["0"])[0], query.get("shown", [""])[0]
         if not camera.isdecimal() or len(camera) > 4:
             self._send(404, "text/plain", "camera is a number.\n")
             return
@@ -233,17 +251,37 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(503, "text/plain", "Too many viewers.\n")
             return
         try:
-            self.send_response(200)
-            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
-            self.send_header("Cache-Control", "no-store")
-            self.end_headers()
-            for picture in self._page.pictures(int(camera)):
-                head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}"
-                self.wfile.write(f"{head}\r\n\r\n".encode() + picture + b"\r\n")
+            if path == "/video":
+                self._video(int(camera))
+            else:
+                self._picture(int(camera), shown)
         except OSError:
             pass  # the viewer has gone
         finally:
             self._page.leave()
+
+    def _picture(self, camera: int, shown: str) -> None:
+        found = self._page.picture(camera, shown)
+        self.send_response(204 if found is None else 200)
+        self.send_header("Cache-Control", "no-store")
+        if found is None:
+            self.end_headers()
+            return
+        number, data = found
+        self.send_header("Content-Type", "image/jpeg")
+        self.send_header("Content-Length", str(len(data)))
+        self.send_header("X-Frame", str(number))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def _video(self, camera: int) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.send_header("Cache-Control", "no-store")
+        self.end_headers()
+        for picture in self._page.pictures(camera):
+            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}"
+            self.wfile.write(f"{head}\r\n\r\n".encode() + picture + b"\r\n")
 
     def _send(self, status: int, kind: str, text: str) -> None:
         body = text.encode()

@@ -100,6 +100,27 @@ def test_video_is_a_row_of_pictures(served: Served) -> None:
             served.get(f"video?camera={camera}")
 
 
+def test_picture_comes_once(served: Served) -> None:
+    import cv2
+    import numpy as np
+
+    def ask(shown: str) -> tuple[int, str | None, bytes]:
+        url = f"{served.page.url}picture?camera=0&shown={shown}"
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status, answer.headers["X-Frame"], answer.read()
+
+    status(served)
+    code, number, data = ask("")
+    assert code == 200
+    assert cv2.imdecode(np.frombuffer(data, np.uint8), 1).shape == (192, 320, 3)
+    served.pipeline.pause()
+    time.sleep(0.3)
+    code, newest, _ = ask(str(number))
+    assert (code, int(str(newest)) > int(str(number))) == (200, True)
+    assert ask(str(newest)) == (204, None, b"")
+    assert ask("")[1] == newest
+
+
 def test_viewers_are_bounded_and_let_go(served: Served) -> None:
     viewers = [
         urllib.request.urlopen(f"{served.page.url}video?camera=1", timeout=5)
@@ -107,6 +128,8 @@ def test_viewers_are_bounded_and_let_go(served: Served) -> None:
     ]
     with pytest.raises(urllib.error.HTTPError, match="503"):
         served.get("video?camera=1")
+    with pytest.raises(urllib.error.HTTPError, match="503"):
+        served.get("picture?camera=1")
     for viewer in viewers:
         viewer.close()
     deadline = time.monotonic() + 10
@@ -148,7 +171,7 @@ def test_pages_elsewhere_cannot_look_through_a_viewers_browser(served: Served) -
 def test_others_need_the_token(detector: Detector, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(module.TOKEN, TOKEN)
     with closing(Served(detector, [Scripted(None, pause=0.01)], "0.0.0.0:0")) as served:
-        for path in ("", "status", "metrics", "video", "status?token=wrong"):
+        for path in ("", "status", "metrics", "video", "picture", "status?token=wrong"):
             with pytest.raises(urllib.error.HTTPError, match="403"):
                 served.get(path)
         assert served.get(f"status?token={TOKEN}")[0] == "application/json"
@@ -200,3 +223,24 @@ def test_page_in_a_browser(served: Served, tmp_path: Path) -> None:
         served.pipeline.stop()
         served.page.close()
         browser.wait_for("document.body.innerText.includes('The stream has ended.')")
+
+
+def test_page_of_more_cameras_than_a_browser_has_connections(
+    detector: Detector, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(module, "EVERY", 0.4)
+    sources: list[Source] = [
+        Scripted(None, live=True, pause=0.2, name=str(number)) for number in range(9)
+    ]
+    with (
+        closing(Served(detector, sources)) as served,
+        closing(Browser(tmp_path / "profile")) as browser,
+    ):
+        browser.open(served.page.url)
+        browser.wait_for("[...document.images].filter(i => i.naturalWidth == 64).length == 9")
+        seconds = "parseFloat(document.getElementById('rest').textContent)"
+        before = browser.wait_for(seconds)
+        browser.wait_for(f"{seconds} > {before + 1}")
+        picture = "document.images[8].src"
+        before = browser.wait_for(picture)
+        browser.wait_for(f"{picture} != '{before}'")
