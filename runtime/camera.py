@@ -15,6 +15,7 @@ from edge_sdk.runtime.metrics import StageClock
 from edge_sdk.runtime.picture_check import PictureCheck
 from edge_sdk.runtime.rate_cap import RateCap
 from edge_sdk.runtime.sources import Frame, Source
+from edge_sdk.runtime.sources.uri import redacted
 from edge_sdk.runtime.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -72,14 +73,19 @@ class Camera:
         return max(0, self.connects - 1)
 
     @property
+    def failed(self) -> bool:
+        """Whether it ended with an error, or has given nothing but one."""
+        return self.error is not None or (self.trouble is not None and not self.connects)
+
+    @property
     def state(self) -> str:
         """One of starting, live, stalled, lost, frozen, black, ended and failed."""
         if self.error is not None:
             return "failed"
-        if self.ended:
-            return "ended"
         if self.trouble is not None:
             return "lost"
+        if self.ended:
+            return "ended"
         if self._stalled:
             return "stalled"
         return (self.picture.fault or "live") if self.connects else "starting"
@@ -95,8 +101,12 @@ class Camera:
                     self.complete = self._read_until_lost(inbox, stopping)
                     return
                 except Exception as error:
+                    first = self.trouble is None
                     self._lose(error)
-                if not on_trouble() or not self.source.live:
+                goes_on = on_trouble()
+                if first and (goes_on or self.connects):  # else it is what the stream raises
+                    log.warning("%s", self.trouble)
+                if not goes_on or not self.source.live:
                     return
                 stopping.wait(self._backoff.next())
         finally:
@@ -105,12 +115,9 @@ class Camera:
             inbox.end(self.number)
 
     def _lose(self, error: Exception) -> None:
-        first = self.trouble is None
-        self.trouble = str(error) if isinstance(error, EdgeError) else repr(error)
+        self.trouble = str(error) if isinstance(error, EdgeError) else redacted(repr(error))
         if not self.source.live:
             self.error = error
-        if first and self.connects:
-            log.warning("%s", self.trouble)
 
     def _read_until_lost(self, inbox: Inbox, stopping: threading.Event) -> bool:
         """Return whether the source has ended, and was not stopped."""
@@ -188,6 +195,8 @@ class Camera:
         name, frames = self.name, self.source.frames
         if self.error is not None:
             found.append(f"{name} failed: {self.trouble}".rstrip("."))
+        elif self.failed:
+            found.append(f"{name} gave nothing: {self.trouble}".rstrip("."))
         elif self.trouble is not None:
             found.append(f"{name} was lost at the end: {self.trouble}".rstrip("."))
         elif self.complete and frames is not None and captured < 0.9 * frames:

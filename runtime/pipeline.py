@@ -426,13 +426,12 @@ class Pipeline:
             camera.name: {**camera.to_dict(), "age_ms": rounded(clock["age"].percentiles())}
             for camera, clock in zip(self.cameras, times, strict=True)
         }
-        failed = [camera for camera in self.cameras if camera.error is not None]
         remarks = [
             (camera, remark)
             for camera, count in zip(self.cameras, counts, strict=True)
             for remark in camera.remarks(count.captured)
         ]
-        failures = [remark for camera, remark in remarks if camera in failed]
+        failures = [remark for camera, remark in remarks if camera.failed]
         if lost := sum(count.failed for count in counts):
             failures.append(f"{lost} inferences failed: {self._inference_error}")
         failures += [
@@ -449,7 +448,7 @@ class Pipeline:
             {stage: together(each[stage] for each in times).percentiles() for stage in STAGES},
             cameras,
             tuple(failures),
-            tuple(remark for camera, remark in remarks if camera not in failed),
+            tuple(remark for camera, remark in remarks if not camera.failed),
         )
 
     def __enter__(self) -> Pipeline:
