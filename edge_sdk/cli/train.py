@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from edge_sdk.cli.console import console, progress_bar
-from edge_sdk.errors import EdgeError
 
 
 def train(
@@ -23,7 +21,7 @@ def train(
     ],
     model: Annotated[str, typer.Option(help="Size of the network: n, s, m or l.")] = "n",
     block: Annotated[str, typer.Option(help="qarepvgg or repvgg.")] = "qarepvgg",
-    size: Annotated[str, typer.Option(help="Input, HEIGHTxWIDTH, multiples of 32.")] = "256x416",
+    size: Annotated[str, typer.Option(help="Input size HxW or N, multiples of 32.")] = "256x416",
     steps: Annotated[int, typer.Option(help="Optimizer steps.")] = 2000,
     batch: Annotated[int, typer.Option(help="Images in a step.")] = 16,
     lr: Annotated[float, typer.Option(help="Peak of the learning rate.")] = 1e-3,
@@ -44,6 +42,7 @@ def train(
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     import torch
 
+    from edge_sdk.cli.convert import parse_size
     from edge_sdk.training import Recipe
     from edge_sdk.training import train as run
 
@@ -51,7 +50,7 @@ def train(
         torch.set_num_threads(threads)
     recipe = Recipe(
         data=data[0] if len(data) == 1 else tuple(data), model=model, block=block,
-        input_size=_size(size), steps=steps, batch=batch, lr=lr,
+        input_size=parse_size(size), steps=steps, batch=batch, lr=lr,
         warmup=max(1, min(100, steps // 10)), seed=seed, bf16=bf16, augment=augment,
         validations=validations, validation_images=validation_images,
     )  # fmt: skip
@@ -61,13 +60,6 @@ def train(
         f"mAP50-95 {trained.map:.3f}, mAP50 {trained.map50:.3f} on the validation images: "
         f"{trained.weights}"
     )
-
-
-def _size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d+)x(\d+)", text)
-    if match is None:
-        raise EdgeError(f"The input size {text!r} is not HEIGHTxWIDTH, such as 256x416.")
-    return int(match[1]), int(match[2])
 
 
 def _print_row(row: dict[str, Any]) -> None:

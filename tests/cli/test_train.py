@@ -19,7 +19,8 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     ("arguments", "message"),
     [
         (("--data", "test://street", "--size", "100x96"), "multiples of 32"),
-        (("--data", "test://street", "--size", "big"), "is not HEIGHTxWIDTH"),
+        (("--data", "test://street", "--size", "100"), "size 100x100 cannot be used"),
+        (("--data", "test://street", "--size", "big"), "is neither HEIGHTxWIDTH nor one number"),
         (("--data", "test://street?speed=9"), "no option of test://street"),
         (("--data", "test://street?split=val"), "Training draws its own split"),
         (("--data", "nowhere"), "nowhere does not exist"),
