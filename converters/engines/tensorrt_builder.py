@@ -8,14 +8,16 @@ presence, never by a version. The module is given as `trt`, so nothing here impo
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from edge_sdk.converters.engines.interrupt import noted_interrupt
 from edge_sdk.cuda_driver import first_gpu
 from edge_sdk.errors import EdgeError, NoInt8Kernel
+from edge_sdk.files import replacing
 from edge_sdk.progress import Progress, silent
 
 
@@ -112,7 +114,9 @@ def parse(trt: ModuleType, graph: bytes) -> ParsedNetwork:
         ) from error
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, log.logger)
-    if not parser.parse(graph):
+    with noted_interrupt():
+        read = parser.parse(graph)
+    if not read:
         raise EdgeError(f"{trt.__name__} cannot read the graph: {_parser_error(parser)}.")
     return ParsedNetwork(trt, builder, network, log, parser)
 
@@ -132,7 +136,7 @@ def build(
     options : see `BuildOptions`.
     capability : the compute capability to build for, "sm75"; "" builds for this machine's GPU.
     int8_layers : names of the layers that read integers, to find them in an error.
-    progress : told about the steps; what it raises cancels the build.
+    progress : told about the steps; what it raises cancels the build, and so does Ctrl-C.
 
     Raises
     ------
@@ -142,20 +146,21 @@ def build(
         If the build fails, or an option is not to be had here.
     """
     config = parsed.builder.create_builder_config()
-    monitor = _monitor(parsed.trt, progress)
-    config.progress_monitor = monitor
     config.profiling_verbosity = parsed.trt.ProfilingVerbosity.DETAILED
     _add_profile(parsed, config, options.max_batch)
     _set_capability(parsed.trt, config, capability)
     _set_options(parsed, config, options)
     cache = _timing_cache(parsed.trt, config, options.timing_cache)
-    plan = parsed.builder.build_serialized_network(parsed.network, config)
+    with noted_interrupt() as interrupted:
+        monitor = config.progress_monitor = _monitor(parsed.trt, progress, interrupted)
+        plan = parsed.builder.build_serialized_network(parsed.network, config)
     if monitor.raised is not None:
         raise monitor.raised
     if plan is None:
         raise _failure(parsed.log, int8_layers)
     if cache is not None and options.timing_cache is not None:
-        options.timing_cache.write_bytes(bytes(config.get_timing_cache().serialize()))
+        with replacing(options.timing_cache) as beside:
+            beside.write_bytes(bytes(config.get_timing_cache().serialize()))
     return bytes(plan)
 
 
@@ -279,9 +284,9 @@ def _timing_cache(trt: ModuleType, config: Any, path: Path | None) -> Any:
     return cache
 
 
-def _monitor(trt: ModuleType, progress: Progress) -> Any:
+def _monitor(trt: ModuleType, progress: Progress, interrupted: Callable[[], bool]) -> Any:
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc, name-defined]
-        """Tells the steps of the outermost phase; stops the build when `progress` raises."""
+        """Tells the steps of the outermost phase; stops the build on Ctrl-C, or what it raises."""
 
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
@@ -298,7 +303,7 @@ def _monitor(trt: ModuleType, progress: Progress) -> Any:
                     progress(step, self.outermost[name], "building the engine")
             except BaseException as error:  # the library must not see it, the caller must
                 self.raised = error
-            return self.raised is None
+            return self.raised is None and not interrupted()
 
         def phase_finish(self, name: str) -> None:
             self.outermost.pop(name, None)
