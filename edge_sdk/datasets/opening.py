@@ -14,7 +14,8 @@ def open_dataset(source: str | Path, split: str = "val") -> Dataset:
     Parameters
     ----------
     source : a folder with a data.yaml (YOLO), or the yaml itself; a COCO json, or a folder with
-        one for each split; a Pascal VOC folder; or `test://street?seed=&size=&fps=&frames=` for
+        one for each split; a Pascal VOC folder (Annotations, or .xml beside the images of each
+        split); or `test://street?seed=&size=&fps=&frames=` for
         frames of the test camera with exact labels.
     split : `val` also finds `valid`, `val2017` and `validation`; likewise `train` and `test`.
         A COCO json is its own split.
@@ -60,7 +61,8 @@ def _open_path(path: Path, split: str) -> Dataset:
             return open_coco(files[find_split(split, files, path)])
     raise EdgeError(
         f"{path} is no data set that is understood: give a folder with a data.yaml (YOLO), a "
-        "COCO json, or a Pascal VOC folder with Annotations and JPEGImages."
+        "COCO json, or a Pascal VOC folder: Annotations and JPEGImages, or the .xml beside the "
+        "images of train, val and test."
     )
 
 

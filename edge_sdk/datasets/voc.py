@@ -1,5 +1,7 @@
 """Pascal VOC data sets: Annotations/*.xml, JPEGImages, and splits in ImageSets/Main.
 
+Or, as exporters write it, SPLIT/*.xml beside the images of each split.
+
 Corners are pixels counted from 1 and inclusive, so that x1, y1 = xmin - 1, ymin - 1. The class
 names are those of a labels.txt (one a line) in the folder where there is one, else all names
 of all annotations in alphabetical order, so that every split has the same.
@@ -9,7 +11,9 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from edge_sdk.datasets.boxes import clip_box, numbers, sentences
 from edge_sdk.datasets.image_size import image_size
@@ -23,9 +27,16 @@ UNLABELLED = "images have no annotation: taken as images without objects"
 ORPHANS = "annotations belong to no image"
 
 
+class _Annotation(NamedTuple):
+    """A file and what it holds."""
+
+    path: Path
+    root: ElementTree.Element
+
+
 def is_voc(folder: Path) -> bool:
     """Whether a folder is a Pascal VOC tree."""
-    return (folder / "Annotations").is_dir()
+    return (folder / "Annotations").is_dir() or bool(_split_folders(folder))
 
 
 def open_voc(folder: Path, split: str) -> Dataset:
@@ -36,18 +47,17 @@ def open_voc(folder: Path, split: str) -> Dataset:
     EdgeError
         If an annotation is malformed, or an image of the split is missing; the file is named.
     """
+    if not (folder / "Annotations").is_dir():
+        return _open_beside(folder, split)
     lists = folder / "ImageSets" / "Main"
     files = {path.stem: path for path in lists.glob("*.txt")}
     # Lists a class (dog_train.txt) say which images hold it; they are no splits.
     splits = {name: path for name, path in files.items() if "_" not in name}
     found = find_split(split, splits, lists)
-    trees = {path.stem: _tree(path) for path in sorted((folder / "Annotations").glob("*.xml"))}
-    names = _names(folder, trees)
+    annotations = _annotations(folder / "Annotations")
+    names = _names(folder, annotations.values())
     images = _images(folder)
-    remarks: Counter[str] = Counter()
-    if orphans := len(set(trees) - set(images)):
-        remarks[ORPHANS] = orphans
-    samples = []
+    stems = []
     for line in read_text(splits[found]).splitlines():
         if not line.strip():
             continue
@@ -55,13 +65,50 @@ def open_voc(folder: Path, split: str) -> Dataset:
         stem = line.strip() if line.strip() in images else line.split()[0]
         if stem not in images:
             raise EdgeError(f"{splits[found]} lists {stem}, which is not in JPEGImages.")
-        if stem not in trees:
-            remarks[UNLABELLED] += 1
-        labels = _labels(folder, stem, trees.get(stem), images[stem], names, remarks)
-        samples.append(FileSample(images[stem], labels))
-    if not samples:
+        stems.append(stem)
+    if not stems:
         raise EdgeError(f"{splits[found]} lists no image.")
-    return Dataset(names, samples, str(folder), found, sentences(remarks))
+    samples, remarks = _samples(stems, images, annotations, names)
+    return Dataset(names, samples, str(folder), found, remarks)
+
+
+def _open_beside(folder: Path, split: str) -> Dataset:
+    """Open a split whose annotations lie beside its images."""
+    folders = _split_folders(folder)
+    found = find_split(split, folders, folder)
+    annotations = {name: _annotations(place) for name, place in folders.items()}
+    names = _names(folder, [one for some in annotations.values() for one in some.values()])
+    images = {path.stem: path for path in list_images(folders[found])}
+    samples, remarks = _samples(list(images), images, annotations[found], names)
+    return Dataset(names, samples, str(folder), found, remarks)
+
+
+def _split_folders(folder: Path) -> dict[str, Path]:
+    return {path.parent.name: path.parent for path in folder.glob("*/*.xml")}
+
+
+def _annotations(place: Path) -> dict[str, _Annotation]:
+    """Read all annotations of a folder, by the stem of their names."""
+    return {path.stem: _Annotation(path, _tree(path)) for path in sorted(place.glob("*.xml"))}
+
+
+def _samples(
+    stems: Iterable[str],
+    images: Mapping[str, Path],
+    annotations: Mapping[str, _Annotation],
+    names: tuple[str, ...],
+) -> tuple[list[FileSample], tuple[str, ...]]:
+    """Return the images of a split with their labels, and remarks."""
+    remarks: Counter[str] = Counter()
+    if orphans := len(set(annotations) - set(images)):
+        remarks[ORPHANS] = orphans
+    samples = []
+    for stem in stems:
+        if stem not in annotations:
+            remarks[UNLABELLED] += 1
+        labels = _labels(annotations.get(stem), images[stem], names, remarks)
+        samples.append(FileSample(images[stem], labels))
+    return samples, sentences(remarks)
 
 
 def _tree(path: Path) -> ElementTree.Element:
@@ -71,14 +118,14 @@ def _tree(path: Path) -> ElementTree.Element:
         raise EdgeError(f"{path} cannot be read as XML ({error}).") from error
 
 
-def _names(folder: Path, trees: dict[str, ElementTree.Element]) -> tuple[str, ...]:
+def _names(folder: Path, annotations: Iterable[_Annotation]) -> tuple[str, ...]:
     for name in ("labels.txt", "classes.txt"):
         if (folder / name).is_file():
             lines = read_text(folder / name).splitlines()
             return tuple(line.strip() for line in lines if line.strip())
-    found = {_name(item) for tree in trees.values() for item in tree.iter("object")} - {""}
+    found = {_name(item) for one in annotations for item in one.root.iter("object")} - {""}
     if not found:
-        raise EdgeError(f"{folder / 'Annotations'} names no object.")
+        raise EdgeError(f"No annotation of {folder} names an object.")
     return tuple(sorted(found))
 
 
@@ -94,16 +141,14 @@ def _images(folder: Path) -> dict[str, Path]:
 
 
 def _labels(
-    folder: Path,
-    stem: str,
-    tree: ElementTree.Element | None,
+    annotation: _Annotation | None,
     image: Path,
     names: tuple[str, ...],
     remarks: Counter[str],
 ) -> Labels:
-    if tree is None:
+    if annotation is None:
         return Labels.of([], [])
-    path = folder / "Annotations" / f"{stem}.xml"
+    path, tree = annotation
     size = image_size(image)
     _check_size(path, tree, image, size)
     corners = []

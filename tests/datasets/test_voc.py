@@ -72,8 +72,8 @@ def test_splits_and_their_lists_by_class(voc):
         (annotation(box=(0.1, 0.2, 0.3, 0.4)), "all boxes lie between 0 and 1"),
         (annotation(size=(80, 60)), "says 80 x 60 pixels, but .* has 40 x 30"),
         ("<annotation><object><name>a</name></object></annotation>", "no bndbox"),
-        ("<annotation/>", "names no object"),
-        (annotation(name=""), "names no object"),
+        ("<annotation/>", "No annotation of .* names an object"),
+        (annotation(name=""), "No annotation of .* names an object"),
     ],
 )
 def test_malformed_annotations_are_named(voc, text, message):
@@ -142,6 +142,27 @@ def test_an_empty_split_is_named(voc):
     (root / "ImageSets" / "Main" / "val.txt").write_text("\n")
     with pytest.raises(EdgeError, match=r"val\.txt lists no image"):
         open_dataset(root)
+
+
+def test_annotations_beside_the_images_of_each_split(tmp_path, image):
+    for split, names in (("train", ["dog", "cat"]), ("valid", ["dog", None])):
+        for index, name in enumerate(names):
+            image(tmp_path / split / f"{index}.jpg")
+            if name:
+                (tmp_path / split / f"{index}.xml").write_text(annotation(name=name))
+    (tmp_path / "valid" / "9.xml").write_text(annotation())
+    data = open_dataset(tmp_path)
+    assert (data.names, data.split) == (("cat", "dog"), "valid")
+    assert [sample.class_ids.tolist() for sample in data.images] == [[1], []]
+    assert set(data.remarks) == {
+        "1 annotations belong to no image",
+        "1 images have no annotation: taken as images without objects",
+    }
+    (tmp_path / "valid" / "0.xml").write_text(annotation(box=(30, 10, 11, 21)))
+    with pytest.raises(EdgeError, match=r"valid/0\.xml, object 1: an inverted box"):
+        open_dataset(tmp_path)
+    with pytest.raises(EdgeError, match="no split 'test'; there: train, valid"):
+        open_dataset(tmp_path, "test")
 
 
 @pytest.mark.shared
