@@ -53,6 +53,17 @@ def compiled(source: Path, capability: str) -> bytes:
     return result
 
 
+def compiler_version() -> tuple[int, int]:
+    """Return the version of NVRTC, (13, 0).
+
+    Raises
+    ------
+    EdgeError
+        If it is not there.
+    """
+    return _Compiler().version
+
+
 def _digest(source: Path, version: tuple[int, int]) -> str:
     """Name the content that a compilation depends on, beside the GPU."""
     digest = hashlib.sha256(f"{OPTIONS} {version}".encode())

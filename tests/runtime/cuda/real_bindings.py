@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 ctypes.CDLL(sys.argv[1], mode=ctypes.RTLD_GLOBAL)  # before anybody asks for the real one
 
+from edge_sdk.errors import EdgeError  # noqa: E402
 from edge_sdk.runtime.cuda.context import Context  # noqa: E402
 from edge_sdk.runtime.cuda.driver import CudaError, driver_version  # noqa: E402
 from edge_sdk.runtime.cuda.frame import DeviceFrame, check_device  # noqa: E402
@@ -70,9 +72,42 @@ def errors() -> None:
         DeviceBuffer(1 << 30)
 
 
+def compilers() -> None:
+    module.compiled = lambda source, capability: b"not for this driver"
+    for version, sentence in (
+        ((13, 5), r"^cuModuleLoadData failed"),
+        ((14, 0), r"for CUDA 13\.0 and .* NVRTC 14\.0 .*: pip install 'cuda-bindings==13\.\*'"),
+    ):
+        module.compiler_version = lambda version=version: version
+        with pytest.raises(EdgeError, match=sentence):
+            module.Module("letterbox")
+
+
+def threads() -> None:
+    """Wait for an event, which takes the stub a tenth of a second, beside another thread."""
+    event, done, turns = Event(), threading.Event(), 0
+
+    def work() -> None:
+        nonlocal turns
+        while not done.wait(0.001):
+            turns += 1
+
+    other = threading.Thread(target=work)
+    other.start()
+    before = turns
+    event.wait()
+    meanwhile = turns - before
+    done.set()
+    other.join()
+    event.close()
+    assert meanwhile > 2, f"another thread ran {meanwhile} times while one waited"
+
+
 contexts()
 with Context.open():
     memory_and_streams()
     kernels()
     errors()
+    compilers()
+    threads()
 print("as expected, with", Path(sys.modules["cuda.bindings.driver"].__file__ or "").name)

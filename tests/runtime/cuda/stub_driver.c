@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { OK = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_CONTEXT = 201, NOT_FOUND = 500 };
 enum { MODULE = 0x6666, FUNCTION = 0x7777 };
@@ -45,7 +46,7 @@ int cuStreamDestroy_v2(handle stream) { return is(stream, STREAM); }
 int cuStreamWaitEvent(handle stream, handle event, unsigned flags) { return is(stream, STREAM) | is(event, EVENT) | is(flags, 0); }
 int cuEventCreate(handle *event, unsigned flags) { *event = EVENT; return flags == 1 || flags == 3 ? OK : INVALID_VALUE; }
 int cuEventRecord(handle event, handle stream) { return is(event, EVENT) | is(stream, STREAM); }
-int cuEventSynchronize(handle event) { return is(event, EVENT); }
+int cuEventSynchronize(handle event) { usleep(100000); return is(event, EVENT); }
 int cuEventElapsedTime(float *ms, handle start, handle end) { *ms = 2.5f; return is(start, EVENT) | is(end, EVENT); }
 int cuEventElapsedTime_v2(float *ms, handle start, handle end) { return cuEventElapsedTime(ms, start, end); }
 int cuEventDestroy_v2(handle event) { return is(event, EVENT); }
