@@ -11,7 +11,7 @@ detector that takes 1.8 T) every result would have to wait, so waiting is paid f
 from __future__ import annotations
 
 NEAR = 0.25
-"""Of the time between two frames: a frame due so soon is waited for."""
+"""Of the time between two frames: one due so soon, or overdue by so little, is waited for."""
 
 LONGEST = 0.02
 """Seconds to wait at most: other cameras may have frames by then."""
@@ -47,10 +47,9 @@ class Arrivals:
         """Return the seconds that the next frame may be waited for, zero for most."""
         self._budget = min(SAVED, self._budget + SHARE * (now - self._counted))
         self._counted = now
-        left = self._last + self._interval - now
         longest = min(NEAR * self._interval, LONGEST)
-        # The wait may be twice what is left: no clock is exact.
-        return min(2 * left, longest) if 0 < left <= longest and left <= self._budget else 0.0
+        near = abs(self._last + self._interval - now) <= longest  # due, or a little overdue
+        return longest if near and longest <= self._budget else 0.0
 
     def spend(self, seconds: float) -> None:
         """Take what was waited from the budget."""

@@ -5,7 +5,8 @@
 The caller's own thread consumes: it is the one that windows need and that Ctrl-C reaches.
 Every queue is bounded, so that a slow consumer slows the detector, and a slow detector
 either makes its cameras wait or misses frames and counts them. Under "latest" a frame is taken
-only when there is room for its result: what is handed over is never older than it must be.
+only when there is room for its result, and not when a newer one is about to come (`arrivals`):
+what is handed over is never older than it must be.
 
 Cameras take turns, a frame at a time, and frames of several are never put into one batch: a camera
 would wait for another's frame, and on a CPU a batch saves nothing to wait for (an image of a
