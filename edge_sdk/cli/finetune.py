@@ -170,7 +170,8 @@ def _finish(weights: Path, map_: float, map50: float, images: str) -> None:
                  "-o", bundle)  # fmt: skip
     console.print(
         f"mAP50-95 {map_:.3f}, mAP50 {map50:.3f} on the validation images; look at "
-        f"{weights.parent / 'predictions.jpg'} and {weights.parent / 'curves.png'}\n"
+        f"{weights.parent / 'predictions.jpg'} (labels are white, what is found coloured) and "
+        f"{weights.parent / 'curves.png'}\n"
         f"Next: {shlex.join(following)}",
         soft_wrap=True,
         markup=False,

@@ -82,6 +82,7 @@ def test_it_ends_with_the_next_command(
     assert f"Begins with {checkpoint}" in said
     assert "of these without objects" in said
     assert "2 steps of 2 images" in said
+    assert f"{output / 'predictions.jpg'} (labels are white" in said
     assert next_command(said)[:5] == [
         "edge-sdk", "deploy", str(output / "best.safetensors"), "--images",
         str(output / "images.txt"),
