@@ -55,11 +55,13 @@ def profile(
         profiled here.
     """
     from edge_sdk.calibration import Calibration
+    from edge_sdk.calibration.profiles import check
     from edge_sdk.converters.layer_groups import layer_groups
     from edge_sdk.converters.lowering import lowering
     from edge_sdk.converters.model_file import head_spec_of, load_model
 
     lowering(target)
+    check(target)
     graph = load_model(model)
     spec = head_spec_of(graph)
     table = Calibration.load(calibration).quantization_table(graph, method)

@@ -16,6 +16,7 @@ from edge_sdk.calibration.profiles import Kernel
 from edge_sdk.converters.convert import convert
 from edge_sdk.converters.layer_groups import layer_groups
 from edge_sdk.converters.model_file import head_spec_of, load_model
+from edge_sdk.errors import EdgeError
 from edge_sdk.evaluation.timing import Timing
 
 
@@ -48,6 +49,13 @@ def fake_profile(engine: Path, *rest: Any, **more: Any) -> list[Kernel]:
     layers = ("Conv", "QuantizeLinear")
     times = [0.1 if node.op_type in layers else 0.001 for node in graph.graph.node]
     return [Kernel((n.name,), ms) for n, ms in zip(graph.graph.node, times, strict=True)]
+
+
+@pytest.mark.parametrize("target", ["tensorrt:remote", "tensorrt-rtx:sm75"])
+def test_what_cannot_be_profiled_is_said_before_any_work(target: str, tmp_path: Path) -> None:
+    """Neither file is there, and none is asked for."""
+    with pytest.raises(EdgeError, match="cannot be profiled"):
+        profiling.profile(tmp_path / "m.onnx", tmp_path / "m.calib", target, tmp_path / "t.json")
 
 
 def test_float_and_int8_engines_are_of_the_gpus_own_form(

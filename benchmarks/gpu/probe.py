@@ -92,7 +92,7 @@ def _library(name: str) -> str:
         parsed = parse(trt, _doubling().SerializeToString())
         path.write_bytes(build(parsed, BuildOptions(), context.capability if known else ""))
         with context:
-            worker = TensorrtWorker(Plan.open(path, name, context), 1)
+            worker = TensorrtWorker(Plan.open(path, name, context), 1, ["y"])
     worker.input[...] = np.arange(worker.input.size).reshape(worker.input.shape)
     (seen,) = worker()
     right = np.array_equal(seen, 2.0 * worker.input)

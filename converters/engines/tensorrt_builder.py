@@ -30,7 +30,8 @@ class BuildOptions:
     max_batch : the largest batch of a graph whose batch size is open.
     workspace_mib : the most memory that a kernel may use for itself, in MiB.
     timing_cache : a file in which measured kernel times are kept for the next build.
-    version_compatible : let newer versions of the library run the engine.
+    version_compatible : let newer versions of the library run the engine. It then carries host
+        code, which our runtime does not let run: for other programs.
     hardware_compatibility : run on other GPUs too: "ampere_plus", "same_compute_capability".
     optimization_level : 0 (fast build) to 5 (fast engine).
     dla : which deep learning accelerator runs what it can; the GPU runs the rest.

@@ -40,7 +40,8 @@ def compile_graph(
     Raises
     ------
     EdgeError
-        If the target is no such target, the source holds no lowered graph, or the build fails.
+        If the target is no such target, the source holds no lowered graph, or the build fails;
+        or if an engine is to go into a bundle that our runtime would not open.
     """
     parsed = Target.parse(target)
     if parsed.on_cpu or parsed.variant == REMOTE:
@@ -48,6 +49,12 @@ def compile_graph(
             f"An engine for {target} is not compiled: take tensorrt or tensorrt-rtx:smNN."
         )
     source = Path(source)
+    if options is not None and options.version_compatible and source.suffix != ".onnx":
+        raise EdgeError(
+            "A version-compatible engine carries code of TensorRT, which the runtime that opens "
+            "bundles does not let run: leave --version-compatible out, or compile the bundle's "
+            f"{GRAPH} alone, for other programs."
+        )
     with tempfile.TemporaryDirectory() as scratch:
         if source.suffix == ".onnx":
             engine = _write(parsed, load_model(source), Path(scratch), options, progress)

@@ -23,7 +23,11 @@ def compile(
         Path | None, typer.Option(help="A file that keeps kernel times for the next build.")
     ] = None,
     version_compatible: Annotated[
-        bool, typer.Option("--version-compatible", help="Run on newer versions of TensorRT too.")
+        bool,
+        typer.Option(
+            "--version-compatible",
+            help="Run on newer versions of TensorRT too, in other programs than ours.",
+        ),
     ] = False,
     hardware_compatibility: Annotated[
         str | None, typer.Option(help="ampere_plus or same_compute_capability.")

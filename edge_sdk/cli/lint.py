@@ -36,6 +36,8 @@ def lint(
 ) -> None:
     """Say what is not as planned; exit with status 1 if there is more of it than allowed."""
     limits = parse_limits(allow or ())
+    if graph.is_dir() or graph.suffix == ".zip":
+        raise EdgeError(f"{graph} is a bundle: take the lowered.onnx in its folder engines/.")
     if engine is None and profile is not None:
         raise EdgeError("--profile tells the times of an engine's layers: give --engine too.")
     found = _lint_engine(graph, engine, profile) if engine else _lint_graph(graph, target)

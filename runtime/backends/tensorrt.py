@@ -79,7 +79,8 @@ class TensorrtEngine(Engine):
         return self._plan
 
     def _worker(self, batch: int) -> Worker:
-        return TensorrtWorker(self.plan(batch), batch)
+        names = CANDIDATE_OUTPUTS if self.sends_candidates else self.spec.output_names
+        return TensorrtWorker(self.plan(batch), batch, names)
 
     def chains(self, spec: HeadSpec, settings: Mapping[str, Any]) -> Callable[[], Chain]:
         """See `Engine.chains`; the whole chain runs on the GPU."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -77,9 +78,15 @@ class TensorrtWorker:
     """Pinned buffers, a stream and an execution of its own: see `Worker`.
 
     Its arrays are not to be used once the worker is gone.
+
+    Parameters
+    ----------
+    plan : the engine.
+    batch : images a call.
+    outputs : names, in the order in which a call returns them.
     """
 
-    def __init__(self, plan: Plan, batch: int) -> None:
+    def __init__(self, plan: Plan, batch: int, outputs: Sequence[str]) -> None:
         self._context = plan.context
         resources = Resources(plan.context)
         weakref.finalize(self, resources.close)
@@ -96,12 +103,12 @@ class TensorrtWorker:
                 execution.bind(tensor.name, buffer.address)
                 buffers[tensor.name] = buffer
             self._input = buffers[next(iter(plan.inputs))]
-            self._outputs = [buffers[name] for name in plan.outputs]
+            self._outputs = [buffers[name] for name in outputs]
             self._replay = Replay(stream, lambda: execution.enqueue(stream), resources)
         self.input = self._input.array
 
     def __call__(self) -> list[npt.NDArray[np.float32]]:
-        """Copy in, run, copy out; the outputs are in the engine's own order."""
+        """Copy in, run, copy out."""
         with self._context:
             self._input.upload(self._stream)
             self._replay()

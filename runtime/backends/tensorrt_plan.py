@@ -28,6 +28,7 @@ _TYPES = {
 }  # fmt: skip
 
 _MEMORY = re.compile(r"out of memory|OutOfMemory|MemoryAllocation", re.IGNORECASE)
+_HOST_CODE = re.compile(r"host.?code|lean runtime|libnvinfer_lean", re.IGNORECASE)
 _OTHER = re.compile(
     r"incompatible|not compatible|expecting (library|compute)|different (model|device|version)"
     r"|version (tag|mismatch)|older version|newer version",
@@ -188,6 +189,11 @@ def _refusal(trt: ModuleType, path: Path, target: str, context: Context, log: Pl
     text = log.text()
     if _MEMORY.search(text):
         return _too_large(path, context)
+    if _HOST_CODE.search(text):
+        return EdgeError(
+            f"{path} carries host code, which is not let run: build it without version "
+            f"compatibility ({log.reason()})."
+        )
     if _OTHER.search(text):
         wanted = f"tensorrt-rtx:{context.capability}" if "rtx" in target else "tensorrt"
         return EdgeError(

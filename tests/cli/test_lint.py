@@ -74,6 +74,16 @@ def test_a_cpu_target_is_refused(graph: Path) -> None:
         run("compile", graph, "--target", "tensorrt:remote")
 
 
+def test_what_our_runtime_would_not_open_goes_into_no_bundle(tiny_bundle: Path) -> None:
+    with pytest.raises(EdgeError, match=r"leave --version-compatible out, or compile .*lowered"):
+        run("compile", tiny_bundle, "--target", "tensorrt", "--version-compatible")
+
+
+def test_a_bundle_is_not_a_graph(tiny_bundle: Path) -> None:
+    with pytest.raises(EdgeError, match=r"is a bundle: take the lowered\.onnx in its folder"):
+        run("lint", tiny_bundle)
+
+
 def test_an_engine_is_compiled_beside_its_graph(trt: ModuleType, graph: Path) -> None:
     status, _ = run("compile", graph, "--target", "tensorrt-rtx:sm89")
     assert status == 0

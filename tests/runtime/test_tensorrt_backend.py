@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -211,6 +212,19 @@ def test_the_engine_itself_runs_batches(fake_trt: FakeTensorrt, tmp_path: Path) 
         engine.worker()
 
 
+def test_outputs_come_in_the_order_of_the_contract(fake_trt: FakeTensorrt, tmp_path: Path) -> None:
+    content = json.loads(engine_bytes(SPEC, raw=True))
+    content["outputs"].reverse()
+    (tmp_path / NAME).write_text(json.dumps(content))
+    fake_trt.network = lambda image: {
+        name: np.full((1, 1, 8), number) for number, name in enumerate(SPEC.output_names)
+    }
+    engine = open_engine(tmp_path / NAME, "tensorrt", SPEC)
+    outputs = engine(np.zeros((1, 3, *SPEC.input_size), np.uint8))
+    assert [output[0, 0, 0] for output in outputs] == list(range(len(SPEC.output_names)))
+    engine.close()
+
+
 @pytest.mark.parametrize(
     ("complaint", "sentence"),
     [
@@ -223,6 +237,8 @@ def test_the_engine_itself_runs_batches(fake_trt: FakeTensorrt, tmp_path: Path) 
         ("Serialization assertion plan->header.size == blobSize failed.",
          "is damaged or cut short, .* copy or build it again"),
         ("Magic tag does not match", "is damaged or cut short"),
+        ("Cannot deserialize engine with lean runtime: host code is not allowed.",
+         "carries host code, which is not let run: build it without version compatibility"),
         ("Requested amount of GPU memory could not be allocated: out of memory",
          "GPU 0 has too little memory for .*: 512 of 16384 MiB are free"),
         ("Something else entirely.", r"tensorrt 10\.3\.0 cannot load .*: Something else entirely"),
