@@ -6,8 +6,7 @@
 SUBJECT is n_street, bccd or aquarium. Float is the network with the branches of its training,
 fused has one convolution a block; then all layers in INT8, and the hybrids that the search finds
 for two shifts. Where all-INT8 loses more than 0.3 points, it is trained with its rounding
-(`edge-sdk qat`); beside it stands the same training without rounding, before and after all its
-layers become INT8. Everything runs in OpenVINO, is calibrated and trained on training images and
+(`edge-sdk qat`). Everything runs in OpenVINO, is calibrated and trained on training images and
 measured on held-out ones: points of mAP50-95, and the points lost against float with two-sided
 95 % bounds (paired bootstrap over images). What has been made in WORK/SUBJECT is not made again.
 `--table` prints the results of all subjects as Markdown.
@@ -18,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +27,8 @@ from hybrid_accuracy import detect, losses
 from hybrid_subjects import Subject, subjects
 from hybrid_workshop import ALL_INT8, FLOAT, HYBRID, Candidate, Workshop
 from measure import RESULTS, conditions, report
-from torch import nn
 
-from edge_sdk.calibration import Calibration, calibrate
+from edge_sdk.calibration import Calibration
 from edge_sdk.cli.console import progress_bar
 from edge_sdk.converters.checkpoints import load_checkpoint
 from edge_sdk.converters.export import export
@@ -43,75 +40,38 @@ from edge_sdk.datasets import open_dataset
 from edge_sdk.evaluation import EVALUATION
 from edge_sdk.precision_plan import PrecisionPlan
 from edge_sdk.quantization_table import QuantizationTable
-from edge_sdk.training.qat import QatNetwork, QatTrainer, Quantized, qat_recipe
+from edge_sdk.training.qat import Quantized, qat, qat_recipe
 
 PROJECT = Path(__file__).resolve().parents[1]
 SUBJECTS = ("n_street", "bccd", "aquarium")
 TARGET = "openvino"
 FUSED, QAT = "fused", "QAT"
-CONTROL, CONTROL_INT8 = "trained on in float", "trained on in float, then all INT8"
 SHIFTS = (0.05, 0.01)
 HYBRIDS = tuple(f"{HYBRID}: shift {shift:g}" for shift in SHIFTS)
-STAGES = (FLOAT, FUSED, f"{ALL_INT8}: mse", *HYBRIDS, QAT, CONTROL, CONTROL_INT8)
+STAGES = (FLOAT, FUSED, f"{ALL_INT8}: mse", *HYBRIDS, QAT)
 WORTH_TRAINING = 0.3
 """Points that all-INT8 loses, above which it is trained with its rounding."""
 
 
-class FloatTrainer(QatTrainer):
-    """The control: the same network, pictures and steps without any rounding."""
-
-    def _network(self, names: tuple[str, ...]) -> nn.Module:
-        return QatNetwork(self._start, frozenset())
-
-
-class Recovery:
-    """Quantization-aware training of the all-INT8 network, and its control."""
-
-    def __init__(self, workshop: Workshop, folder: Path, steps: int, lr: float) -> None:
-        self._workshop = workshop
-        self._folder = folder
-        graph = load_model(workshop.model)
-        self._start = self._quantized(graph, workshop.calibration)
-        data = "test://street" if workshop.subject.street else workshop.subject.labels[0]
-        self._recipe = qat_recipe(self._start, data, steps=steps, lr=lr)
-
-    def candidates(self) -> list[Candidate]:
-        """Train what is not trained yet; return the trained engines."""
-        learned = self._trained(QatTrainer, "qat")
-        plain = self._trained(FloatTrainer, "control") / "model.onnx"
-        table = QuantizationTable.load(learned / "quant.json")
-        plan = PrecisionPlan.load(learned / "plan.yaml")
-        model = load_model(learned / "model.onnx")
-        trained = replace(self._start, model=model, table=table, plan=plan)
-        calibration, subject = plain.with_suffix(".calib"), self._workshop.subject
-        calibrate(plain, self._workshop.images, calibration, limit=subject.limit)
-        return [
-            self._lowered(QAT, trained),
-            Candidate(CONTROL, "", plain),
-            self._lowered(CONTROL_INT8, self._quantized(load_model(plain), calibration)),
-        ]
-
-    def _quantized(self, graph: Any, calibration: Path) -> Quantized:
-        plan = PrecisionPlan(model_key(graph), TARGET, tuple(layer_groups(graph)))
-        table = Calibration.load(calibration).quantization_table(graph, plan.ranges)
-        return Quantized(graph, table, plan, needs_seven_bit_weights(TARGET))
-
-    def _trained(self, trainer: type[QatTrainer], name: str) -> Path:
-        with progress_bar() as progress:
-            trainer(self._start, self._recipe, self._folder / name, print).run(1, progress)
-        return self._folder / name
-
-    def _lowered(self, what: str, network: Quantized) -> Candidate:
-        path = self._folder / f"{what.replace(' ', '_')}.onnx"
-        lower = lowering(TARGET)
-        save_model(
-            lower(
-                network.model, network.table, network.plan.int8_layers,
-                seven_bit_weights=network.seven_bit_weights,
-            ),
-            path,
+def trained(workshop: Workshop, folder: Path, steps: int, lr: float) -> Candidate:
+    """Train the all-INT8 network with its rounding, if that is not done yet."""
+    graph = load_model(workshop.model)
+    plan = PrecisionPlan(model_key(graph), TARGET, tuple(layer_groups(graph)))
+    table = Calibration.load(workshop.calibration).quantization_table(graph, plan.ranges)
+    start = Quantized(graph, table, plan, needs_seven_bit_weights(TARGET))
+    data = "test://street" if workshop.subject.street else workshop.subject.labels[0]
+    with progress_bar() as progress:
+        made = qat(
+            start, qat_recipe(start, data, steps=steps, lr=lr), folder / "qat",
+            progress=progress, report=print,
         )  # fmt: skip
-        return Candidate(what, "", path)
+    best = lowering(TARGET)(
+        load_model(made.model), QuantizationTable.load(made.table), plan.int8_layers,
+        seven_bit_weights=start.seven_bit_weights,
+    )  # fmt: skip
+    path = folder / f"{QAT}.onnx"
+    save_model(best, path)
+    return Candidate(QAT, "", path)
 
 
 def main() -> None:
@@ -121,8 +81,8 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="checkpoint with its branches")
     parser.add_argument("--shared", type=Path, default=PROJECT.parent / "shared")
     parser.add_argument("--frames", type=int, default=1000, help="of the test camera")
-    parser.add_argument("--steps", type=int, default=150, help="of the trainings")
-    parser.add_argument("--lr", type=float, default=1e-4, help="of the trainings, at its peak")
+    parser.add_argument("--steps", type=int, default=60, help="of the training")
+    parser.add_argument("--lr", type=float, default=5e-5, help="of the training, at its peak")
     parser.add_argument("--table", action="store_true")
     arguments = parser.parse_args()
     if arguments.table:
@@ -154,7 +114,7 @@ def measure(name: str, subject: Subject, folder: Path, steps: int, lr: float) ->
     found = detect(folder / "detections", candidates, TARGET, workshop.spec, dataset)
     rows = losses(found, dataset)
     if rows[candidates[2].name]["loss"] > WORTH_TRAINING:
-        candidates += Recovery(workshop, folder, steps, lr).candidates()
+        candidates.append(trained(workshop, folder, steps, lr))
         found = detect(folder / "detections", candidates, TARGET, workshop.spec, dataset)
         rows = losses(found, dataset)
     report(
@@ -163,7 +123,7 @@ def measure(name: str, subject: Subject, folder: Path, steps: int, lr: float) ->
         {
             **conditions(threads=1), "target": TARGET, "data": name,
             "split": dataset.split, "images": len(dataset), "input": list(workshop.spec.input_size),
-            "trainings": f"{steps} steps of 8 images, learning rate {lr:g}", **EVALUATION,
+            "training": f"{steps} steps of 8 images, learning rate {lr:g}", **EVALUATION,
         },
     )  # fmt: skip
 

@@ -26,9 +26,9 @@ def qat(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder; a training begun there is continued.")
     ],
-    steps: Annotated[int, typer.Option(help="Optimizer steps.")] = 400,
+    steps: Annotated[int, typer.Option(help="Optimizer steps.")] = 60,
     batch: Annotated[int, typer.Option(help="Images in a step.")] = 8,
-    lr: Annotated[float, typer.Option(help="Peak of the learning rate of weights.")] = 1e-4,
+    lr: Annotated[float, typer.Option(help="Peak of the learning rate of weights.")] = 5e-5,
     seven_bit_weights: Annotated[
         bool | None,
         typer.Option(

@@ -17,8 +17,8 @@ class History:
 
     Attributes
     ----------
-    rows : losses (`loss`, `classes`, `boxes`, `distances`, `lr`, `seconds`) and accuracies
-        (`map`, `map50`), in the order of their steps.
+    rows : losses (`loss` and its parts, `lr`, `seconds`) and accuracies (`map`, `map50`), in the
+        order of their steps.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -56,7 +56,9 @@ class History:
         figure = Figure(figsize=(9, 7), layout="constrained")
         upper, lower = figure.subplots(2, 1, sharex=True)
         for name in ("loss", "classes", "boxes", "distances"):
-            upper.plot([row["step"] for row in losses], [row[name] for row in losses], label=name)
+            drawn = [(row["step"], row[name]) for row in losses if name in row]
+            if drawn:
+                upper.plot(*zip(*drawn, strict=True), label=name)
         upper.set(yscale="log", ylabel="training loss")
         upper.yaxis.set_major_formatter("{x:g}")
         upper.yaxis.set_minor_formatter("{x:g}")
@@ -66,6 +68,7 @@ class History:
         lower.set(ylim=(0, 1), xlabel="step", ylabel="on the validation images")
         for axes in (upper, lower):
             axes.grid(alpha=0.3)
-            axes.legend(loc="upper right")
+            if axes.has_data():
+                axes.legend(loc="upper right")
         with replacing(self._picture) as beside:
             figure.savefig(beside, dpi=110)

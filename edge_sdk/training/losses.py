@@ -28,7 +28,7 @@ from edge_sdk.training.overlap import generalized_iou
 
 
 class Losses(NamedTuple):
-    """The weighted parts of the loss; scalars.
+    """The weighted parts of the loss, to be added; scalars.
 
     Attributes
     ----------
@@ -40,11 +40,6 @@ class Losses(NamedTuple):
     classes: Tensor
     boxes: Tensor
     distances: Tensor
-
-    @property
-    def total(self) -> Tensor:
-        """Their sum."""
-        return self.classes + self.boxes + self.distances
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,16 @@ where the target's lowering puts it. Rounding passes gradients straight through;
 activations are learned in log space (learned step size quantization, Esser et al., ICLR 2020),
 those of weights follow the weights.
 
+What it learns is to predict what the float network predicts (`distillation`). Labels would go on
+teaching a network that has converged, which on few images leads away from what it knows; where
+nothing is rounded, this loss and its gradient are zero, so all that is learned is to make up for
+the rounding. The pictures are as the runtime places them: those that a change of colours takes
+beyond what calibration saw are clipped, and a few of them would outweigh all others. Weights do
+not decay, since float's do not.
+
 It begins with the scales of calibration, and what it begins with is the first candidate for the
-best: a training that does not help gives back the network that it was given.
+best on the labelled validation images: a training that does not help gives back the network that
+it was given.
 """
 
 from __future__ import annotations
@@ -18,6 +26,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 
 from edge_sdk.converters.layer_groups import layer_groups
@@ -35,6 +44,8 @@ from edge_sdk.head_spec import HeadSpec
 from edge_sdk.precision_plan import PrecisionPlan
 from edge_sdk.progress import Progress, silent
 from edge_sdk.quantization_table import QuantizationTable
+from edge_sdk.training.batches import Batch
+from edge_sdk.training.distillation import divergence
 from edge_sdk.training.history import Row
 from edge_sdk.training.recipe import Recipe
 from edge_sdk.training.trainer import Trained, Trainer
@@ -153,14 +164,15 @@ def qat(
 
 
 def qat_recipe(
-    start: Quantized, data: str, *, steps: int, batch: int = 8, lr: float = 1e-4, seed: int = 0
+    start: Quantized, data: str, *, steps: int, batch: int = 8, lr: float = 5e-5, seed: int = 0
 ) -> Recipe:
     """Return the recipe of a quantization-aware training.
 
     Parameters
     ----------
     data : as for `Recipe`.
-    steps, batch, lr, seed : see `Recipe`; the learning rate is a tenth of a fine-tuning's.
+    steps, batch, lr, seed : see `Recipe`; of weights that only have to make up for rounding, the
+        learning rate is a twentieth of a training's.
 
     Raises
     ------
@@ -175,6 +187,8 @@ def qat_recipe(
         steps=steps,
         batch=batch,
         lr=lr,
+        weight_decay=0.0,
+        augment=False,
         warmup=max(1, steps // 20),
         seed=seed,
         validations=min(5, steps),
@@ -217,6 +231,7 @@ class QatTrainer(Trainer):
         self._start = start
         super().__init__(recipe, output, report)
         self._weights = output / MODEL
+        self._teacher = QatNetwork(start, frozenset()).requires_grad_(False).to(self._device)
 
     def run(self, workers: int, progress: Progress) -> Trained:
         """Measure what it begins with, if it begins now, and train."""
@@ -236,8 +251,7 @@ class QatTrainer(Trainer):
 
     def _exact(self) -> float:
         """Return the accuracy of the network with all layers in float."""
-        network = QatNetwork(self._start, frozenset()).to(self._device)
-        return validate(network, self._validation, self.spec).map or 0.0
+        return validate(self._teacher, self._validation, self.spec).map or 0.0
 
     def _contract(self, names: tuple[str, ...]) -> HeadSpec:
         spec = self._start.spec
@@ -250,6 +264,12 @@ class QatTrainer(Trainer):
 
     def _network(self, names: tuple[str, ...]) -> nn.Module:
         return QatNetwork(self._start, self._start.plan.int8_layers)
+
+    def _losses(self, batch: Batch) -> dict[str, Tensor]:
+        images = batch.network_input()
+        with torch.no_grad():
+            wanted = self._teacher(images)
+        return divergence(self.model(images), wanted)._asdict()
 
     def _keep(self, facts: dict[str, float]) -> None:
         """Write the averaged network, which is the best so far, as files that a build takes."""

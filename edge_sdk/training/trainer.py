@@ -21,7 +21,7 @@ from edge_sdk.training.checkpoint import Checkpoint, save_weights
 from edge_sdk.training.data import training_data
 from edge_sdk.training.ema import Ema, set_batch_norm_memory
 from edge_sdk.training.history import History, Row
-from edge_sdk.training.losses import DetectionLoss, Losses
+from edge_sdk.training.losses import DetectionLoss
 from edge_sdk.training.optimization import learning_rate, optimizer_of, set_learning_rate
 from edge_sdk.training.predictions import SCORE, spread, write_page
 from edge_sdk.training.recipe import Recipe
@@ -158,26 +158,24 @@ class Trainer:
 
     def train_until(self, stop: int, batches: Iterator[Batch], progress: Progress) -> None:
         """Train up to a step and log the mean losses; `batches` begin where the training is."""
-        sums = torch.zeros(len(Losses._fields), device=self._device)
-        count = stop - self._step
+        done: list[dict[str, Tensor]] = []
         while self._step < stop:
-            sums += self._train_step(next(batches).to(self._device))
+            done.append(self._train_step(next(batches).to(self._device)))
             self._step += 1
             progress(self._step, self.recipe.steps, "training")
-        parts = dict(zip(Losses._fields, (sums / count).tolist(), strict=True))
+        parts = {name: torch.stack([one[name] for one in done]).mean().item() for name in done[0]}
         self._log({"loss": sum(parts.values()), **parts, "lr": self._learning_rate(stop - 1)})
 
-    def _train_step(self, batch: Batch) -> Tensor:
+    def _train_step(self, batch: Batch) -> dict[str, Tensor]:
         """Do one step; return the parts of the loss."""
         recipe = self.recipe
         set_learning_rate(self._optimizer, self._learning_rate(self._step))
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=recipe.bf16):
-            classes, distances = self.model(batch.network_input())
-        losses = self._loss(classes, distances, batch.objects)
+        losses = self._losses(batch)
+        total = torch.stack(list(losses.values())).sum()
         self._optimizer.zero_grad(set_to_none=True)
-        losses.total.backward()  # type: ignore[no-untyped-call]
+        total.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
-        if not math.isfinite(losses.total.item() + norm.item()):
+        if not math.isfinite(total.item() + norm.item()):
             raise EdgeError(
                 f"The loss or its gradient is no longer finite at step {self._step + 1}: "
                 f"{self._output} keeps what was trained before. Begin anew in another folder "
@@ -185,7 +183,13 @@ class Trainer:
             )
         self._optimizer.step()
         self.ema.update(self.model, self._step)
-        return torch.stack(losses).detach()
+        return {name: part.detach() for name, part in losses.items()}
+
+    def _losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the parts of the loss of a batch, to be added."""
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self.recipe.bf16):
+            classes, distances = self.model(batch.network_input())
+        return self._loss(classes, distances, batch.objects)._asdict()
 
     def _learning_rate(self, step: int) -> float:
         recipe = self.recipe

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,8 @@ from edge_sdk.quantization_table import QuantizationTable
 from edge_sdk.runtime import Detector
 from edge_sdk.runtime.backends import open_engine
 from edge_sdk.training import trainer
-from edge_sdk.training.history import History
+from edge_sdk.training.assigner import Objects
+from edge_sdk.training.distillation import divergence
 from edge_sdk.training.qat import (
     TRAINED,
     QatNetwork,
@@ -120,18 +122,37 @@ def test_every_step_computes_with_the_scales_of_the_last(
 
 def test_weights_biases_and_scales_learn(start: Quantized, recipe: Recipe, tmp_path: Path) -> None:
     longer = replace(recipe, steps=40, lr=3e-3)
-    qat(start, longer, tmp_path / "run")
-    history = History(tmp_path / "run")
-    history.resume(longer.steps)
-    losses = [row["loss"] for row in history.rows if "loss" in row]
-    assert np.mean(losses[-10:]) < 0.9 * np.mean(losses[:10])
     learner = QatTrainer(start, longer, tmp_path / "run", lambda row: None)
-    first = QatNetwork(start, start.plan.int8_layers).state_dict()
+    first = copy.deepcopy(learner.model.state_dict())
+    learner.train_until(longer.steps, learner.batches.ahead(0, longer.steps), lambda *_: None)
     last = learner.model.state_dict()
     moved = {name for name in first if not torch.equal(first[name], last[name])}
     assert moved == set(first)
     grown = (last["network.log_scales"] - first["network.log_scales"]).exp()
     assert grown.max() > 1.2
+
+
+def test_training_brings_the_network_closer_to_float(
+    start: Quantized, recipe: Recipe, tmp_path: Path
+) -> None:
+    """On pictures that it has not seen."""
+    learner = QatTrainer(
+        start, replace(recipe, steps=40, lr=1e-3), tmp_path / "run", lambda _: None
+    )
+    unseen = learner.batches.batch(1000).network_input()
+    wanted = QatNetwork(start, frozenset())(unseen)
+    before = divergence(learner.ema.model(unseen), wanted)
+    learner.train_until(40, learner.batches.ahead(0, 40), lambda *_: None)
+    after = divergence(learner.ema.model(unseen), wanted)
+    assert float(sum(after)) < 0.5 * float(sum(before))
+
+
+def test_labels_only_validate(start: Quantized, recipe: Recipe, tmp_path: Path) -> None:
+    learner = QatTrainer(start, recipe, tmp_path / "run", lambda row: None)
+    batch = learner.batches.batch(0)
+    without = batch._replace(objects=Objects(*(torch.zeros_like(part) for part in batch.objects)))
+    assert batch.objects.present.any()
+    assert learner._losses(batch) == learner._losses(without)
 
 
 def test_a_training_that_does_not_help_gives_back_what_it_was_given(
