@@ -91,7 +91,7 @@ def parse_street_uri(uri: str) -> StreetOptions:
 
 def _whole(name: str, text: str) -> int:
     if not (text.isascii() and text.isdigit()):
-        raise EdgeError(f"{name}={text} of the test street is not a whole number.")
+        raise EdgeError(f"{name}={text} of the test street is not a whole number from 0 on.")
     return int(text)
 
 

@@ -24,7 +24,7 @@ def test_all_options() -> None:
         ("test://street?speed=3", "'speed'"),
         ("test://street?seed", "NAME=VALUE"),
         ("test://street?seed=", "seed"),
-        ("test://street?seed=-1", "seed=-1"),
+        ("test://street?seed=-1", "seed=-1 of the test street is not a whole number from 0 on"),
         ("test://street?seed=1.5", "seed=1.5"),
         ("test://street?seed=99999999999999999999", "seed"),
         ("test://street?seed=1&seed=2", "twice"),
