@@ -10,8 +10,8 @@ by the chain rule of relative entropy,
 
 So nothing has to be weighed. Sides count as much as an object is likely. Scores count little in
 the background, where most anchors are: for logits that differ by a small x the first line is
-p (1 - p) x^2 / 2. The gradient for a logit is q - p, for those of a side p (e - d): zero where student
-and teacher agree, whatever the labels say.
+p (1 - p) x^2 / 2. The gradient for a logit is q - p, and for those of a side p (e - d): zero where
+student and teacher agree, whatever the labels say.
 
 Distillation: Hinton et al., 2015 (arXiv 1503.02531); of distances: Zheng et al., CVPR 2022 (arXiv
 2102.12252); as the only loss of training with rounding: Zhao and Zhao, 2024 (arXiv 2403.11106).
