@@ -20,6 +20,7 @@ def exposition(pipeline: Pipeline) -> str:
     """Return the metrics of a stream so far; durations are of the whole stream, in seconds."""
     summary = pipeline.summary()
     counts, cameras = summary.counts.items(), summary.cameras.items()
+    sinks = pipeline.sink_counts().items()
     stages: list[_Sample] = []
     for camera, clock in zip(pipeline.cameras, pipeline.mark(), strict=True):
         for stage, snapshot in clock.items():
@@ -55,6 +56,10 @@ def exposition(pipeline: Pipeline) -> str:
                 ("black", "black", "Times that a picture was black."),
             )
         ),
+        ("sink_failures_total", "counter", "Times that a sink failed.",
+         [("", {"sink": name}, failures) for name, (failures, _) in sinks]),
+        ("results_lost_total", "counter", "Results that a sink could not pass on.",
+         [("", {"sink": name}, lost) for name, (_, lost) in sinks]),
         ("objects_total", "counter", "Objects that were given a number.",
          [("", {"camera": name}, camera["objects"]) for name, camera in cameras
           if "objects" in camera]),

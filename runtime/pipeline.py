@@ -406,6 +406,12 @@ class Pipeline:
             for observer in list(self._observers):
                 self._attempt(observer, observer)
 
+    def sink_counts(self) -> dict[str, tuple[int, int]]:
+        """Return sink (or observer) -> how often it failed, and the results that it lost."""
+        lost = {_name_of(sink): int(getattr(sink, "lost", 0)) for sink in self._sinks}
+        names = [*lost, *(name for name in self._sink_failures if name not in lost)]
+        return {name: (self._sink_failures[name], lost.get(name, 0)) for name in names}
+
     def mark(self) -> Mark:
         """Return the durations so far, for `summary` to count from."""
         return [camera.clock.snapshot() for camera in self.cameras]

@@ -17,7 +17,7 @@ from cameras import needs_program
 from scripted import Scripted
 
 from edge_sdk.errors import EdgeError
-from edge_sdk.runtime import Detector, Pipeline, open_source, stream
+from edge_sdk.runtime import Detector, Pipeline, Result, open_source, stream
 from edge_sdk.runtime import live_page as module
 from edge_sdk.runtime.live_page import LivePage
 from edge_sdk.runtime.sources import Source
@@ -35,7 +35,7 @@ class Served:
     ) -> None:
         self.pipeline = Pipeline(detector, sources)
         self.page = LivePage(address, self.pipeline)
-        self.pipeline.start([self.page])
+        self.pipeline.start([self.page, broken])
 
     def close(self) -> None:
         self.pipeline.stop()
@@ -46,6 +46,10 @@ class Served:
         url = self.page.url.replace("0.0.0.0", "127.0.0.1") + path
         with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=5) as got:
             return got.headers["Content-Type"], got.read().decode()
+
+
+def broken(result: Result) -> None:
+    raise OSError("as always")
 
 
 @pytest.fixture
@@ -150,6 +154,9 @@ def test_metrics_are_prometheus_own(served: Served) -> None:
     assert captured >= delivered > 0
     assert float(lines[f"edge_sdk_camera_up{{{street}}}"]) == 1
     assert 0 < float(lines[f'edge_sdk_stage_seconds{{{street},stage="age",quantile="0.5"}}']) < 5
+    assert float(lines['edge_sdk_sink_failures_total{sink="broken"}']) > 0
+    assert float(lines['edge_sdk_sink_failures_total{sink="live page"}']) == 0
+    assert float(lines['edge_sdk_results_lost_total{sink="live page"}']) == 0
     assert r'camera="odd \"name\"\\"' in text
     needs_program("promtool", "prometheus")
     tool = subprocess.run(
