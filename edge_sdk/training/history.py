@@ -69,6 +69,6 @@ class History:
         for axes in (upper, lower):
             axes.grid(alpha=0.3)
             if axes.has_data():
-                axes.legend(loc="upper right")
+                axes.legend()
         with replacing(self._picture) as beside:
             figure.savefig(beside, dpi=110)
