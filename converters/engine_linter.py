@@ -3,7 +3,8 @@
 The inspector's JSON (`trtexec --exportLayerInfo`, or the detailed output of IEngineInspector)
 lists the kernels of an engine, with the ONNX nodes that each one does the work of. So here, and
 only here, it shows whether a planned layer got an integer kernel, and how many kernels do nothing
-but rearrange values. TensorRT 10 says "Format/Datatype", TensorRT 11 has the two apart.
+but rearrange values. TensorRT 10 says "Format/Datatype", TensorRT 11 has the two apart
+(and writes "DataType" in places).
 With a profile (`trtexec --exportProfile`) each finding tells its time, the longest first.
 """
 
@@ -94,11 +95,9 @@ def nodes_of(layer: dict[str, Any]) -> list[str]:
 
 def _kinds(layer: dict[str, Any], end: str) -> list[str]:
     """Return the types of a layer's inputs or outputs, in the inspector's words."""
-    return [
-        str(tensor.get("Datatype") or tensor.get("Format/Datatype") or "")
-        for tensor in layer.get(end, ())
-        if isinstance(tensor, dict)
-    ]
+    tensors = [tensor for tensor in layer.get(end, ()) if isinstance(tensor, dict)]
+    named = [{str(key).lower(): value for key, value in tensor.items()} for tensor in tensors]
+    return [str(one.get("datatype") or one.get("format/datatype") or "") for one in named]
 
 
 def _is_integer(layer: dict[str, Any]) -> bool:

@@ -104,6 +104,7 @@ class FakeRuntime:
         if self.trt.complaint:
             self.logger.log(ILogger.INFO, "not an error")
             self.logger.log(ILogger.ERROR, self.trt.complaint)
+            self.logger.log(ILogger.ERROR, "Engine deserialization failed.")
             return None
         return FakeEngine(self.trt, self.logger, json.loads(content))
 

@@ -50,7 +50,8 @@ On the device, with TensorRT 10.3 or newer and the bundle that holds this folder
 
 builds the engine and adds it to the bundle, which our runtime opens. In this folder,
 `edge-sdk compile {graph} --target tensorrt` only puts the engine beside the graph;
-or without edge-sdk (from TensorRT 11 on, --stronglyTyped says nothing new):
+or without edge-sdk (from TensorRT 11 on, --stronglyTyped says nothing new; JetPack keeps trtexec in
+/usr/src/tensorrt/bin):
 
     trtexec --onnx={graph} --stronglyTyped --saveEngine=detector.engine {shapes}\\
         --profilingVerbosity=detailed --exportLayerInfo=layers.json --exportProfile=profile.json \\

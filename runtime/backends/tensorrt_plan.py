@@ -170,9 +170,9 @@ class PlanLog:
         """Return all errors."""
         return " ".join(self.errors)
 
-    def reason(self) -> str:
-        """Return the last error, shortened."""
-        text = self.errors[-1].rstrip(".") if self.errors else "the library says no reason"
+    def reason(self, which: int = -1) -> str:
+        """Return an error, the last one unless told otherwise, shortened."""
+        text = self.errors[which].rstrip(".") if self.errors else "the library says no reason"
         return text if len(text) <= 300 else f"{text[:300]} ..."
 
 
@@ -185,28 +185,28 @@ def _library(target: str) -> ModuleType:
 
 
 def _refusal(trt: ModuleType, path: Path, target: str, context: Context, log: PlanLog) -> EdgeError:
-    """Return why an engine was not read."""
-    text = log.text()
+    """Return why an engine was not read: the first error tells, the last one only that it failed."""
+    text, reason = log.text(), log.reason(0)
     if _MEMORY.search(text):
         return _too_large(path, context)
     if _HOST_CODE.search(text):
         return EdgeError(
             f"{path} carries host code, which is not let run: build it without version "
-            f"compatibility ({log.reason()})."
+            f"compatibility ({reason})."
         )
     if _OTHER.search(text):
         wanted = f"tensorrt-rtx:{context.capability}" if "rtx" in target else "tensorrt"
         return EdgeError(
             f"{path.name} was built for {_built_for(path)}, and here are GPU {context.device} "
             f"({context.capability}) and {_named(trt)}: rebuild it with 'edge-sdk compile BUNDLE "
-            f"--target {wanted}' ({log.reason()})."
+            f"--target {wanted}' ({reason})."
         )
-    if _DAMAGED.search(text) or not text:
+    if not text or _DAMAGED.search(reason):
         return EdgeError(
             f"{path} is damaged or cut short, or no engine of {_named(trt)}: copy or build it "
-            f"again ({log.reason()})."
+            f"again ({reason})."
         )
-    return EdgeError(f"{_named(trt)} cannot load {path}: {log.reason()}.")
+    return EdgeError(f"{_named(trt)} cannot load {path}: {reason}.")
 
 
 def _built_for(path: Path) -> str:

@@ -51,10 +51,11 @@ def test_kernels_that_only_rearrange_are_counted(tmp_path: Path) -> None:
     assert found.excess() == []
 
 
-def test_types_are_read_as_tensorrt_11_writes_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["Datatype", "DataType"])
+def test_types_are_read_as_tensorrt_11_writes_them(tmp_path: Path, kind: str) -> None:
     layer = kernel("stem", "", "")
-    layer["Inputs"] = [{"Name": "a", "Format": "CHW32", "Datatype": "Int8"}]
-    layer["Outputs"] = [{"Name": "b", "Format": "Linear", "Datatype": "Half"}]
+    layer["Inputs"] = [{"Name": "a", "Format": "CHW32", kind: "Int8"}]
+    layer["Outputs"] = [{"Name": "b", "Format": "Linear", kind: "Half"}]
     found = lint_engine(write(tmp_path, [layer]), {"stem"})
     assert found.carried_out == 1
     assert "its kernel writes Half" in found.text()

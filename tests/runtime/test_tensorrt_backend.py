@@ -251,6 +251,7 @@ def test_an_engine_that_is_refused_is_told_in_one_sentence(
     with pytest.raises(EdgeError, match=sentence) as caught:
         Detector(bundle, target="tensorrt")
     assert "\n" not in str(caught.value)
+    assert "Engine deserialization failed" not in str(caught.value)
 
 
 def test_a_library_that_cannot_start_is_not_used(bundle: Path, fake_trt: FakeTensorrt) -> None:
