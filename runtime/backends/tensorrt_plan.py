@@ -185,7 +185,7 @@ def _library(target: str) -> ModuleType:
 
 
 def _refusal(trt: ModuleType, path: Path, target: str, context: Context, log: PlanLog) -> EdgeError:
-    """Return why an engine was not read: the first error tells, the last one only that it failed."""
+    """Return why an engine was not read; of the errors the first tells, the last only that."""
     text, reason = log.text(), log.reason(0)
     if _MEMORY.search(text):
         return _too_large(path, context)
