@@ -39,6 +39,7 @@ class Build:
     speedup : how many times as fast as float INT8 is, timed in turn; None if nothing is INT8.
     refused : whether INT8 was planned and float is shipped, since INT8 is not faster here.
     search : the search that the plan came from, None if it came from none.
+    left_out : images that `deploy` could not calibrate on, one sentence each.
     """
 
     bundle: Path
@@ -46,6 +47,7 @@ class Build:
     speedup: float | None
     refused: bool
     search: HybridPlan | None = None
+    left_out: tuple[str, ...] = ()
 
 
 def plan(
@@ -273,12 +275,12 @@ def deploy(
     make_folder(work)
     model, calibration = work / "model.onnx", work / "model.calib"
     _convert(Path(source), model, head, names, input_size, progress)
-    calibrate(model, images, calibration, limit=limit, progress=progress)
+    left_out = calibrate(model, images, calibration, limit=limit, progress=progress).skipped
     plan(
         model, calibration, target, work / "plan.yaml", budget=budget, latency=latency,
         keep_float=keep_float, method=method, progress=progress,
     )  # fmt: skip
-    return build(
+    done = build(
         model,
         calibration,
         work / "plan.yaml",
@@ -290,6 +292,7 @@ def deploy(
         show=show,
         progress=progress,
     )
+    return replace(done, left_out=left_out)
 
 
 def work_folder(output: Path | str) -> Path:

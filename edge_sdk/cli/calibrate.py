@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,12 +40,17 @@ def calibrate(
     console.print(f"Next: {command}", soft_wrap=True, markup=False)
 
 
+def show_left_out(remarks: Sequence[str]) -> None:
+    """Say which images were not used, and why."""
+    for remark in remarks[:_SHOWN]:
+        console.print(f"Left out: {remark}", style="yellow", soft_wrap=True, markup=False)
+    if len(remarks) > _SHOWN:
+        console.print(f"Left out: {len(remarks) - _SHOWN} more.", style="yellow")
+
+
 def _show(calibration: Calibration, output: Path, seconds: float) -> None:
     used, skipped = len(calibration.images), calibration.skipped
-    for remark in skipped[:_SHOWN]:
-        console.print(f"Left out: {remark}", style="yellow", soft_wrap=True, markup=False)
-    if len(skipped) > _SHOWN:
-        console.print(f"Left out: {len(skipped) - _SHOWN} more.", style="yellow")
+    show_left_out(skipped)
     if calibration.reused == used:
         console.print(
             f"{output} is up to date: nothing changed since it was made.",

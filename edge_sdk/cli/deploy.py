@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from edge_sdk.cli.build import show
+from edge_sdk.cli.calibrate import show_left_out
 from edge_sdk.cli.console import console, progress_bar
 from edge_sdk.cli.options import (
     BuildTarget,
@@ -86,6 +87,7 @@ def deploy(
             show=show_images,
             progress=progress,
         )
+    show_left_out(done.left_out)
     if done.search is not None:
         show_search(done.search)
     show(done)

@@ -1,6 +1,7 @@
 import importlib.util
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tiny import write_tiny_model
 from typer.testing import CliRunner
@@ -70,6 +71,20 @@ def test_deploy_does_all_of_it(tmp_path: Path) -> None:
         "--names", "a,b,c", "-o", tmp_path / "a.edge")  # fmt: skip
     with Bundle.open(tmp_path / "a.edge") as opened:
         assert opened.head_spec.class_names == ("a", "b", "c")
+
+
+def test_deploy_says_which_images_it_left_out(tmp_path: Path) -> None:
+    cv2 = pytest.importorskip("cv2")
+    source = write_tiny_model(tmp_path / "tiny.onnx")
+    (tmp_path / "images").mkdir()
+    picture = np.random.default_rng(0).integers(0, 255, (96, 128, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "images" / "good.png"), picture)
+    (tmp_path / "images" / "bad.jpg").write_bytes(b"\xff\xd8 no picture")
+    arguments = ["deploy", source, "--images", tmp_path / "images", "--target", "openvino",
+                 "-o", tmp_path / "a.edge"]  # fmt: skip
+    result = CliRunner().invoke(application(), list(map(str, arguments)))
+    assert result.exit_code == 0, result.output
+    assert f"Left out: {tmp_path / 'images' / 'bad.jpg'} is corrupt" in result.stderr
 
 
 def test_a_file_where_the_folder_of_its_steps_belongs_is_named(tmp_path: Path) -> None:
