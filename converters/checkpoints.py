@@ -125,6 +125,11 @@ def _unwrapped(content: Any, path: Path) -> dict[str, Tensor]:
     """Return the state dict inside of a checkpoint, without the prefix of parallel training."""
     state = content
     if isinstance(content, Mapping):
+        if {"recipe", "states"} <= set(content):
+            raise EdgeError(
+                f"{path} is where a training goes on, not its result: give the best.safetensors "
+                "beside it."
+            )
         state = next((content[key] for key in WRAPPERS if key in content), content)
     if not isinstance(state, Mapping) or not any(isinstance(v, Tensor) for v in state.values()):
         raise EdgeError(

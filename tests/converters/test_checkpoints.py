@@ -161,6 +161,12 @@ def test_other_contents_are_refused(content, tmp_path: Path) -> None:
         load_checkpoint(path)
 
 
+def test_the_state_of_a_training_is_not_its_result(tmp_path: Path) -> None:
+    torch.save({"recipe": "{}", "step": 3, "states": {"model": {}}}, tmp_path / "last.pt")
+    with pytest.raises(EdgeError, match=r"last\.pt is where a training goes on.*best\.safetensors"):
+        load_checkpoint(tmp_path / "last.pt")
+
+
 def test_a_graph_is_no_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(EdgeError, match=r"a\.onnx is a graph, not a checkpoint"):
         load_checkpoint(tmp_path / "a.onnx")
