@@ -61,7 +61,7 @@ def test_a_failed_part_is_told_and_the_others_go_on(
 ) -> None:
     done: list[str] = []
 
-    def run(part: str) -> int:
+    def run(part: str, seconds: float) -> int:
         done.append(part)
         if part != "kernels":
             parts.result_of(part).write_text("{}")
@@ -70,9 +70,42 @@ def test_a_failed_part_is_told_and_the_others_go_on(
     assert parts.run_all(["probe", "kernels", "engine"], 1e9, run) == 1
     assert done == ["probe", "kernels", "engine"]
     assert "kernels: failed (status 1)" in capsys.readouterr().out
-    assert parts.run_all(["kernels"], parts.LIMIT / 2, run) == 1
+    assert parts.run_all(["kernels"], parts.LEAST / 2, run) == 1
     assert len(done) == 3
     assert parts.run_all([], 1e9, run) == 0
+
+
+def test_nine_minutes_begin_parts_and_go_on_the_next_time(
+    parts: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, limits = 0.0, []
+
+    def run(part: str, seconds: float) -> int:
+        nonlocal now
+        limits.append(seconds)
+        now += 250
+        return 0
+
+    monkeypatch.setattr(parts, "monotonic", lambda: now)
+    assert parts.run_all(parts.PARTS, 9 * 60, run) == 1
+    assert limits == [540, 290]
+    assert parts.run_all(parts.PARTS[2:4], 20 * 60, run) == 0
+    assert limits[2:] == [570, 570]
+
+
+@pytest.mark.slow
+def test_the_engine_is_built_of_the_network_in_the_repository(
+    parts: ModuleType, trt: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Ahead of time, for a GPU that is not here."""
+    import engine
+
+    monkeypatch.setattr(engine, "WORK", tmp_path / "work")
+    monkeypatch.setattr(engine, "IMAGES", 2)
+    parts.result_of("probe").write_text(json.dumps({"target": "tensorrt-rtx:sm75"}))
+    result = engine.run()
+    assert result["rows"][0]["target"] == "tensorrt-rtx:sm75"
+    assert result["remarks"][0].startswith("98 of 98 planned INT8 layers")
 
 
 def test_a_result_is_kept_with_its_conditions(
@@ -136,3 +169,15 @@ def test_a_library_that_crashes_is_written_down(
     assert probe._try("tensorrt") == "ends with signal 11: x"
     script.write_text("print('noise'); print('10.3.0, runs')")
     assert probe._try("tensorrt") == "10.3.0, runs"
+
+
+def test_a_library_that_hangs_is_written_down(
+    parts: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import probe
+
+    script = tmp_path / "hang.py"
+    script.write_text("import time; time.sleep(60)")
+    monkeypatch.setattr(probe, "__file__", str(script))
+    monkeypatch.setattr(probe, "_SECONDS", 1)
+    assert probe._try("tensorrt") == "is not through after 1 s"

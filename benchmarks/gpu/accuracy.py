@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine import MODEL, bundle, target
+from engine import bundle, float_model, target
 
 from edge_sdk.datasets import open_dataset
 from edge_sdk.evaluation.evaluate import EVALUATION, evaluate
@@ -18,7 +18,7 @@ def run() -> dict[str, Any]:
     """Measure both on the same labelled frames, which neither has seen."""
     dataset = open_dataset("test://street", "val").first(IMAGES)
     rows = []
-    for model, library in ((MODEL, "onnxruntime"), (bundle(), target())):
+    for model, library in ((float_model(), "onnxruntime"), (bundle(), target())):
         with Detector(model, target=library, **EVALUATION) as detector:
             found = evaluate(detector, dataset)
         rows.append(

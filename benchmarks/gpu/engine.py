@@ -11,6 +11,7 @@ from parts import read_result
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.calibration import calibrate
+from edge_sdk.converters.convert import convert
 from edge_sdk.converters.engine_linter import lint_engine
 from edge_sdk.converters.engines.tensorrt_files import GRAPH, LAYERS, planned_layers
 from edge_sdk.converters.model_file import load_model
@@ -21,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MODEL = ROOT / "weights" / "n_street.onnx"
 WORK = ROOT / "build" / "gpu"
 CAMERA = "test://street?split=calibration"
+IMAGES = 64
 
 
 def target() -> str:
@@ -37,6 +39,11 @@ def target() -> str:
     return str(found)
 
 
+def float_model() -> Path:
+    """Return where the network lies as it is calibrated: one convolution a block."""
+    return WORK / "model.onnx"
+
+
 def bundle() -> Path:
     """Return where the bundle for the target lies."""
     return WORK / f"{target().replace(':', '-')}.edge"
@@ -46,10 +53,11 @@ def run() -> dict[str, Any]:
     """Build the bundle."""
     WORK.mkdir(parents=True, exist_ok=True)
     calibration = WORK / "model.calib"
-    calibrate(MODEL, CAMERA, calibration, limit=64)
-    plan(MODEL, calibration, target(), WORK / "plan.yaml")
+    convert(MODEL, float_model())
+    calibrate(float_model(), CAMERA, calibration, limit=IMAGES)
+    plan(float_model(), calibration, target(), WORK / "plan.yaml")
     start = perf_counter()
-    build(MODEL, calibration, WORK / "plan.yaml", target(), bundle())
+    build(float_model(), calibration, WORK / "plan.yaml", target(), bundle())
     seconds = perf_counter() - start
     with Bundle.open(bundle()) as made:
         engine = made.engine_file(target())

@@ -25,11 +25,11 @@ from edge_sdk.gpu_state import gpu_state
 
 PARTS = ("probe", "kernels", "kernel_speed", "engine", "accuracy", "latency")
 """In the order in which they need each other's results."""
-LIMIT = 570
-"""Seconds that one part may take."""
+LIMIT, LEAST = 570, 60
+"""Seconds that one part may take, and that must be left to begin one."""
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 
-Run = Callable[[str], int]
+Run = Callable[[str, float], int]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,15 +54,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run_all(wanted: Sequence[str], seconds: float, run: Run) -> int:
-    """Run parts while there is time; return 0 if all of them have a result now."""
+    """Run parts while there is time; return 0 if all of them have a result now.
+
+    `run` is told how many seconds a part may take.
+    """
     end = monotonic() + seconds
     left = []
     for part in wanted:
-        if monotonic() + LIMIT > end:
+        limit = min(LIMIT, end - monotonic())
+        if limit < LEAST:
             left.append(part)
             continue
         result_of(part).unlink(missing_ok=True)
-        status = run(part)
+        status = run(part, limit)
         if status != 0:
             print(f"{part}: failed (status {status}).")
             left.append(part)
@@ -105,13 +109,13 @@ def read_result(part: str) -> dict[str, Any]:
     return content
 
 
-def _in_a_process(part: str) -> int:
+def _in_a_process(part: str, limit: float) -> int:
     print(f"--- {part}", flush=True)
     command = [sys.executable, __file__, "--part", part]
     try:
-        return subprocess.run(command, timeout=LIMIT, check=False).returncode
+        return subprocess.run(command, timeout=limit, check=False).returncode
     except subprocess.TimeoutExpired:
-        print(f"{part}: stopped after {LIMIT} s.")
+        print(f"{part}: stopped after {limit:.0f} s.")
         return 124
 
 
