@@ -21,7 +21,7 @@ WAITING = 256
 """Messages that may wait for the broker; later ones are counted as lost."""
 
 PATIENCE = 0.5
-"""Seconds, at the end, for what still waits, and for paho, which may be connecting."""
+"""Seconds for the broker: at first to answer, at the end to take what still waits."""
 
 
 class Mqtt:
@@ -54,6 +54,7 @@ class Mqtt:
         self._qos = int(qos)
         self.sent = self.lost = self._given = 0
         self._connected = threading.Event()
+        self._answered = threading.Event()
         self._trouble = ""
         paho = _paho()
         self._client = paho.Client(paho.CallbackAPIVersion.VERSION2)
@@ -70,6 +71,7 @@ class Mqtt:
             parts.hostname, parts.port or (8883 if parts.scheme == "mqtts" else 1883)
         )
         self._client.loop_start()
+        self._answered.wait(PATIENCE)  # else the first results would find no broker
 
     @property
     def complaint(self) -> str | None:
@@ -98,6 +100,7 @@ class Mqtt:
         else:
             self._trouble = ""
             self._connected.set()
+            self._answered.set()
 
     def _on_disconnect(self, client: Any, data: Any, flags: Any, reason: Any, more: Any) -> None:
         self._connected.clear()
@@ -105,6 +108,7 @@ class Mqtt:
             self._complain(f"the broker is lost: {reason}")
 
     def _complain(self, reason: str) -> None:
+        self._answered.set()
         if reason != self._trouble:
             log.warning("%s: %s", self.name, reason)
         self._trouble = reason
