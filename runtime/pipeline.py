@@ -101,6 +101,8 @@ class Pipeline:
     ) -> None:
         if not sources:
             raise EdgeError("There is nothing to stream: give at least one source.")
+        if len({id(source) for source in sources}) < len(sources):
+            raise EdgeError("A source is given twice: open it twice, once for each place.")
         if policy not in (None, *POLICIES):
             raise EdgeError(f"Unknown policy {policy!r}: give one of {', '.join(POLICIES)}.")
         limits = {"duration": duration, "max_frames": max_frames, "max_staleness": max_staleness}

@@ -110,6 +110,9 @@ class _AvEncoder:
             _set_up(self._stream.codec_context, H264[codec], size, fps)
             self._file.start_encoding()
         except (OSError, av.FFmpegError) as error:
+            with suppress(OSError):
+                if not path.stat().st_size:  # begun, and no room even for its head
+                    path.unlink()
             raise EdgeError(f"Cannot write {path}: {error.strerror}.") from None
         self._odd = [(0, side % 2) for side in size]
         self._ticks, self._key = -1, 0.0

@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,9 @@ from edge_sdk.runtime.sources import Source
 if TYPE_CHECKING:
     from edge_sdk.runtime.result import Result
 
+RETRY = 10.0
+"""Seconds from a failure until another file is begun."""
+
 
 class VideoFile:
     """One file a source, at the source's rate: `out.mp4`, and for further ones `out-2.mp4`...
@@ -28,7 +32,8 @@ class VideoFile:
     An .mp4 or .mkv is H.264 and grows as it is written: whatever happens to the program, it
     plays up to the last second. Other files (.avi, and all where there is no encoder for H.264)
     appear, whole, when the sink is closed. Where frames were missed, the last picture stays, so
-    that the video keeps the time of the source.
+    that the video keeps the time of the source. Where a file fails, as on a full disk, another is
+    begun after a while.
 
     Raises
     ------
@@ -42,17 +47,28 @@ class VideoFile:
         self.name = str(path)
         self._path = path
         self._files: dict[Source, _Writer] = {}
-        self._stack = ExitStack()
+        self._begun = 0
+        self._failed: dict[Source, tuple[float, Exception]] = {}
 
     def __call__(self, result: Result) -> None:
         """Append a picture."""
         source = result.frame.source
-        if source not in self._files:
-            self._files[source] = self._begin(source, result.annotated.shape[:2])
-        self._files[source].write(result.annotated, result.frame.timestamp)
+        since, reason = self._failed.get(source, (0.0, None))
+        if reason is not None and perf_counter() - since < RETRY:
+            raise reason.with_traceback(None)
+        try:
+            if source not in self._files:
+                self._files[source] = self._begin(source, result.annotated.shape[:2])
+            self._files[source].write(result.annotated, result.frame.timestamp)
+        except (OSError, EdgeError) as error:
+            self._failed[source] = perf_counter(), error
+            if source in self._files:
+                with suppress(OSError):
+                    self._files.pop(source).close()
+            raise
 
     def _begin(self, source: Source, size: tuple[int, int]) -> _Writer:
-        number = len(self._files) + 1
+        number = self._begun + 1
         name = self._path.stem + (f"-{number}" if number > 1 else "") + self._path.suffix
         path, encoder = self._path.with_name(name), None
         if path.suffix.lower() != ".avi":
@@ -61,18 +77,22 @@ class VideoFile:
             if encoder is None:
                 encoder = OpenCvEncoder(begun.enter_context(replacing(path)), size, source.fps)
             begun.callback(encoder.close)
-            self._stack.enter_context(begun.pop_all())
-        return _Writer(encoder, size)
+            writer = _Writer(encoder, size, begun.pop_all())
+        self._begun = number
+        return writer
 
     def close(self) -> None:
         """Finish the files."""
-        self._stack.close()
+        with ExitStack() as every:
+            for writer in self._files.values():
+                every.callback(writer.close)
 
 
 class _Writer:
-    """One video; pictures of another size are fitted into it."""
+    """One video; pictures of another size are fitted into it. `stack` finishes it."""
 
-    def __init__(self, encoder: Encoder, size: tuple[int, int]) -> None:
+    def __init__(self, encoder: Encoder, size: tuple[int, int], stack: ExitStack) -> None:
+        self.close = stack.close
         self._cv2 = opencv("Writing video")
         self._encoder, self._size = encoder, size
         self._first: float | None = None

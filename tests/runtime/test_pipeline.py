@@ -195,3 +195,12 @@ def test_bad_settings_are_named(detector: Detector, settings: dict[str, Any], me
         stream(detector, Scripted(), **settings)
     with pytest.raises(EdgeError, match="nothing to stream"):
         stream(detector, [])
+
+
+def test_source_given_twice_is_refused_and_its_uri_is_not(detector: Detector) -> None:
+    source = Scripted(3)
+    with pytest.raises(EdgeError, match="given twice"):
+        stream(detector, [source, source])
+    uri = "test://street?size=320x192&frames=3"
+    summary = stream(detector, [uri, uri])
+    assert [counts.delivered for counts in summary.counts.values()] == [3, 3]
