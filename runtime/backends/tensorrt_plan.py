@@ -21,6 +21,7 @@ import numpy as np
 from edge_sdk.errors import EdgeError, MissingExtra
 from edge_sdk.runtime.cuda.context import Context
 from edge_sdk.runtime.cuda.resources import Held, Resources
+from edge_sdk.runtime.cuda.stream import SETUP
 
 _TYPES = {
     "FLOAT": np.float32, "HALF": np.float16, "INT8": np.int8, "UINT8": np.uint8,
@@ -97,7 +98,8 @@ class Plan:
                 "driver that it asks for, or the version of it for this driver."
             )
         runtime.engine_host_code_allowed = False
-        engine = runtime.deserialize_cuda_engine(path.read_bytes())
+        with SETUP:
+            engine = runtime.deserialize_cuda_engine(path.read_bytes())
         if engine is None:
             raise _refusal(trt, path, target, context, log)
         return cls(trt, path, context, log, engine)
@@ -124,7 +126,8 @@ class Plan:
             If the GPU has too little memory.
         """
         engine = self._engine.value
-        made = engine.create_execution_context()
+        with SETUP:
+            made = engine.create_execution_context()
         if made is None:
             if _MEMORY.search(self._log.text()):
                 raise _too_large(self.path, self.context)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from edge_sdk.errors import EdgeError
 from edge_sdk.runtime.cuda.resources import Resources
-from edge_sdk.runtime.cuda.stream import Graph, Stream
+from edge_sdk.runtime.cuda.stream import SETUP, Graph, Stream
 from edge_sdk.runtime.log import log
 
 
@@ -29,7 +29,8 @@ class Replay:
         self._stream = stream
         self._work = work
         self._graph: Graph | None = None
-        self._do()  # libraries set themselves up in their first run, which no capture allows
+        with SETUP:
+            self._do()  # libraries set themselves up in their first run, which no capture allows
         try:
             self._graph = resources.keep(Graph.capture(stream, work))
         except EdgeError as error:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 
 from edge_sdk.runtime.cuda.driver import CudaError, call, driver
+
+SETUP = threading.RLock()
+"""Held while work is captured, and while something is made that may wait for the whole context:
+that is forbidden as long as any stream is captured, and ends the capture."""
 
 _NON_BLOCKING = 0x1  # CU_STREAM_NON_BLOCKING: it does not wait for the default stream
 _SLEEPING = 0x1  # CU_EVENT_BLOCKING_SYNC
@@ -95,13 +100,14 @@ class Graph:
             If something of it cannot be recorded; the stream is then as before.
         """
         mode = driver().CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
-        call("cuStreamBeginCapture", stream.handle, mode)
-        try:
-            work()
-        except BaseException:
-            _abandon(stream)
-            raise
-        recorded = call("cuStreamEndCapture", stream.handle)
+        with SETUP:
+            call("cuStreamBeginCapture", stream.handle, mode)
+            try:
+                work()
+            except BaseException:
+                _abandon(stream)
+                raise
+            recorded = call("cuStreamEndCapture", stream.handle)
         try:
             return cls(int(call("cuGraphInstantiate", recorded, 0)))
         finally:

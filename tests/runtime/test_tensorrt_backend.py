@@ -21,6 +21,7 @@ from edge_sdk.errors import EdgeError, MissingExtra
 from edge_sdk.runtime import Detector, Pipeline
 from edge_sdk.runtime.backends import choose_target, open_engine
 from edge_sdk.runtime.cuda import DeviceFrame
+from edge_sdk.runtime.cuda.stream import Graph, Stream
 
 NAME = "tesla-t4-sm75_tensorrt-10.3.0_0123456789ab.engine"
 SPEC = tiny_spec()
@@ -166,6 +167,38 @@ def test_threads_have_a_stream_each_and_their_own_results(
         assert len({stream for stream, name in cuda.done if name == "engine"}) == made
         list(pool.map(lambda n: detector(frame(n)), range(3)))
         assert fake_trt.contexts <= 4
+
+
+def test_nothing_is_made_while_another_thread_captures(bundle: Path, cuda: FakeDriver) -> None:
+    """What waits for the whole context, as libraries may, would end the capture."""
+    inside, leave = threading.Event(), threading.Event()
+
+    def work() -> None:
+        inside.set()
+        leave.wait(10)
+
+    def capture() -> None:
+        with context:
+            stream = Stream()
+            graph = Graph.capture(stream, work)
+            graph.close()
+            stream.close()
+
+    def make() -> None:
+        with context:
+            engine.plan().execution_context()
+
+    with Detector(bundle) as detector, ThreadPoolExecutor(2) as pool:
+        engine: Any = detector.engine
+        context = engine.context
+        first = pool.submit(capture)
+        assert inside.wait(10)
+        second = pool.submit(make)
+        with pytest.raises(TimeoutError):
+            second.result(timeout=0.3)
+        leave.set()
+        first.result(timeout=10)
+        second.result(timeout=10)
 
 
 def test_everything_is_given_back_on_close(

@@ -12,6 +12,7 @@ from edge_sdk.head_spec import HeadSpec
 from edge_sdk.runtime.cuda.driver import call
 from edge_sdk.runtime.cuda.kernels.module import Module
 from edge_sdk.runtime.cuda.memory import DeviceBuffer
+from edge_sdk.runtime.cuda.stream import SETUP
 from edge_sdk.runtime.kernels import LEVELS
 from edge_sdk.runtime.postprocess import LAYOUTS, levels_of, logit, output_shapes
 
@@ -86,8 +87,9 @@ class CudaCandidates:
         self._keys = DeviceBuffer(8 * batch * int(self._capacity))
         self._best = DeviceBuffer(8 * batch * count)
         self._found = DeviceBuffer(4 * batch)
-        call("cuMemsetD8", self._found.address, 0, self._found.nbytes)
-        call("cuCtxSynchronize")  # streams of ours do not wait for the default one
+        with SETUP:
+            call("cuMemsetD8", self._found.address, 0, self._found.nbytes)
+            call("cuCtxSynchronize")  # streams of ours do not wait for the default one
 
     def __call__(
         self, outputs: Sequence[int], boxes: int, scores: int, labels: int, stream: int
