@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+import edge_sdk
 from edge_sdk.bundle import Bundle
 from edge_sdk.runtime import open_source
 
@@ -35,6 +38,26 @@ def test_the_demo_installs_all_that_it_uses() -> None:
     makefile = (SAMPLES.parent / "Makefile").read_text(encoding="utf-8")
     (extras,) = re.findall(r"/demo\.stamp:.*\n\t.*\[(.*)\]", makefile)
     assert set(extras.split(",")) == {"train", "openvino", "camera"}
+
+
+def test_the_demo_ends_where_its_stream_is_interrupted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.syspath_prepend(SAMPLES / "demo")
+    spec = importlib.util.spec_from_file_location("demo", SAMPLES / "demo" / "__main__.py")
+    assert spec is not None
+    assert spec.loader is not None
+    demo = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(demo)
+    for name in ("measure", "draw_run", "write_page", "conclude"):
+        monkeypatch.setattr(demo, name, lambda *_: None)
+    monkeypatch.setattr(edge_sdk, "deploy", lambda *_, **__: None, raising=False)
+
+    summary = SimpleNamespace(fps=1.0, delivered=1)
+    monkeypatch.setattr(edge_sdk, "stream", lambda *_, **__: summary, raising=False)
+    demo.main(["--output", str(tmp_path), "--stream-frames", "1"])
+    with pytest.raises(KeyboardInterrupt):
+        demo.main(["--output", str(tmp_path), "--stream-frames", "2"])
 
 
 def test_calibrate_folder(tiny_model: Path, tmp_path: Path) -> None:

@@ -65,6 +65,8 @@ def main(arguments: list[str] | None = None) -> None:
             bundle, CAMERA, policy="every", max_frames=frames,
             sinks=[str(out / "street.mp4"), lambda _: progress(next(done), frames, "streaming")],
         )  # fmt: skip
+    if stream.delivered < frames:  # a stream that is interrupted ends as any other
+        raise KeyboardInterrupt
 
     draw_run(out / "demo.png", float_model, bundle, TARGET, CAMERA, figures)
     write_page(out / "report.html", bundle, figures, stream, out / "demo.png")
