@@ -11,7 +11,8 @@ what is handed over is never older than it must be.
 Cameras take turns, a frame at a time, and frames of several are never put into one batch: a camera
 would wait for another's frame, and on a CPU a batch saves nothing to wait for (an image of a
 batch of four costs 2 % less in OpenVINO and 3 % more in ONNX Runtime; `benchmarks/streaming.py
-batching`). `Detector(parallel=N)` looks at the frames of N cameras at a time.
+batching`). `Detector(parallel=N)` looks at the frames of N cameras at a time. A pipeline has one
+model; several run as a pipeline each, or, on the same camera's frames, the others in a sink.
 
 Faults stay where they happen. A camera that is lost is tried again, a frame whose inference
 fails is counted, a sink that raises is told about; the others go on. The stream itself ends

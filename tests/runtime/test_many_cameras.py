@@ -167,3 +167,27 @@ def test_memory_of_frames_is_used_again(detector: Detector, tmp_path: Path) -> N
     levels = [round(float(result.frame.image.mean())) for result in kept]
     assert levels == pytest.approx([4 * level for level in range(60)], abs=3)
     assert len(list(open_source(path))) == 60
+
+
+def test_several_models_in_one_process(tiny_bundle: Path) -> None:
+    found: dict[str, list[int]] = {"one": [], "two": [], "both": []}
+
+    def keep(name: str) -> Any:
+        return lambda result: found[name].append(len(result.detections))
+
+    with (
+        Detector(tiny_bundle, threads=1, score=0.01) as one,
+        Detector(tiny_bundle, threads=1, max_detections=3) as two,
+    ):
+        pipelines = {
+            name: Pipeline(detector, [Scripted(20, name=name)])
+            for name, detector in (("one", one), ("two", two))
+        }
+        for name, pipeline in pipelines.items():
+            pipeline.start([keep(name)])
+        assert all(pipeline.wait(20) for pipeline in pipelines.values())
+        # The second model on the first one's frames.
+        stream(one, Scripted(20), sinks=[lambda r: found["both"].append(len(two(r.frame.image)))])
+    assert found["two"] == found["both"]
+    assert len(found["one"]) == 20
+    assert max(found["two"]) <= 3 < max(found["one"])
