@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/python -m pip install --quiet
-BUILD_INPUTS := setup.py pyproject.toml constraints.txt $(filter-out %/_kernels.c %/_raster.c, \
+BUILD_INPUTS := Makefile setup.py pyproject.toml constraints.txt $(filter-out %/_kernels.c %/_raster.c, \
 	$(foreach folder,runtime/kernels runtime/sources/street,$(wildcard $(folder)/*.[ch] $(folder)/*.pyx)))
 
 .PHONY: demo test test-all lint clean

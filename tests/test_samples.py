@@ -38,6 +38,8 @@ def test_the_demo_installs_all_that_it_uses() -> None:
     makefile = (SAMPLES.parent / "Makefile").read_text(encoding="utf-8")
     (extras,) = re.findall(r"/demo\.stamp:.*\n\t.*\[(.*)\]", makefile)
     assert set(extras.split(",")) == {"train", "openvino", "camera"}
+    # An environment that was made by an earlier Makefile is made complete.
+    assert re.search(r"^BUILD_INPUTS := Makefile ", makefile, re.MULTILINE)
 
 
 def test_the_demo_ends_where_its_stream_is_interrupted(
