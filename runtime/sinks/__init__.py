@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edge_sdk.errors import EdgeError
-from edge_sdk.runtime.sources.uri import redacted
+from edge_sdk.runtime.sources.uri import redacted_uri
 
 if TYPE_CHECKING:
     from edge_sdk.runtime.result import Result
@@ -82,6 +82,6 @@ def _open_url(scheme: str, rest: str, uri: str) -> OpenSink:
 
 def _unknown(uri: str) -> EdgeError:
     return EdgeError(
-        f"Unknown sink {redacted(uri)!r}: give a video file (.mp4, .mkv, .avi), a .jsonl file, "
+        f"Unknown sink {redacted_uri(uri)!r}: give a video file (.mp4, .mkv, .avi), a .jsonl file, "
         "http://, mqtt://HOST/TOPIC, shm://NAME or 'window'."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import SplitResult, urlsplit
 
 from edge_sdk.errors import EdgeError
-from edge_sdk.runtime.sources.uri import redacted
+from edge_sdk.runtime.sources.uri import redacted_uri
 
 
 def split_url(url: str) -> SplitResult:
@@ -23,6 +23,6 @@ def split_url(url: str) -> SplitResult:
     except ValueError:
         pass  # its words may hold a part of a password
     raise EdgeError(
-        f"{redacted(url)} is no URL: look at its host and port, and write / and @ in a password as "
-        "%2F and %40."
+        f"{redacted_uri(url)} is no URL: look at its host and port, and write / and @ in a "
+        "password as %2F and %40."
     )

@@ -12,7 +12,7 @@ from edge_sdk.errors import EdgeError, MissingExtra
 from edge_sdk.runtime.log import log
 from edge_sdk.runtime.sinks.address import split_url
 from edge_sdk.runtime.sinks.record import record
-from edge_sdk.runtime.sources.uri import redacted
+from edge_sdk.runtime.sources.uri import redacted_uri
 
 if TYPE_CHECKING:
     from edge_sdk.runtime.result import Result
@@ -46,7 +46,7 @@ class Mqtt:
 
     def __init__(self, uri: str) -> None:
         parts = split_url(uri)
-        self.name = redacted(uri)
+        self.name = redacted_uri(uri)
         self._topic = parts.path.strip("/")
         qos = parse_qs(parts.query).get("qos", ["0"])[-1]
         if not parts.hostname or not self._topic or qos not in ("0", "1", "2"):

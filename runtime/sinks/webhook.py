@@ -16,7 +16,7 @@ from edge_sdk.runtime.backoff import Backoff
 from edge_sdk.runtime.log import log
 from edge_sdk.runtime.sinks.address import split_url
 from edge_sdk.runtime.sinks.record import record
-from edge_sdk.runtime.sources.uri import redacted
+from edge_sdk.runtime.sources.uri import redacted_uri
 
 if TYPE_CHECKING:
     from edge_sdk.runtime.result import Result
@@ -49,7 +49,7 @@ class Webhook:
 
     def __init__(self, url: str) -> None:
         parts = split_url(url)
-        self.name = redacted(url)
+        self.name = redacted_uri(url)
         if not parts.hostname:
             raise EdgeError(f"{self.name} names no host.")
         self.sent = self.lost = 0

@@ -33,10 +33,11 @@ Options = Mapping[str, Callable[[str], Any]]
 """Name of an option -> what reads its value, and refuses it with ValueError."""
 
 HIDDEN = "***"
-_USER = re.compile(r"(?<=://)[^\s'\"!?]*@")
-_ODD_USER = re.compile(r"(?<=://)[^\s'\"!]*@")  # a password with a question mark in it
-_OPTION = re.compile(r"(?<![\w-])([\w-]+)=(?:\"[^\"]*\"|'[^']*'|['\"].*|[^&\s'\"]+)")
-_SECRET = re.compile(r"(?i)pass|pwd|pw$|user|login|account|token|secret|key|auth|sig|session")
+_USER = re.compile(r"(?<=://)[^\s?]*@")
+_ODD_USER = re.compile(r"(?<=://)\S*@")  # a password with a question mark in it
+_WHOLE_USER = re.compile(r"(?s)(?:(?<=://)|^(?![\w.+-]+://)(?=[^/]*:|\w+:/)).*@")
+_OPTION = re.compile(r"(?<![\w-])([\w-]+)\s*=\s*(?:\"[^\"]*\"|'[^']*'|['\"].*|[^&\s'\"][^&\s]*)")
+_SECRET = re.compile(r"(?i)pass|pwd|pw$|user|login|account|token|secret|key|auth|sig|session|code$")
 
 
 @dataclass(frozen=True)
@@ -119,11 +120,11 @@ def parse_uri(text: str) -> SourceUri:
     EdgeError
         If it holds a null character, which no path, host or program can.
     """
-    name = redacted(text)
+    name = redacted(text) if text.startswith(("gst:", "file:")) else redacted_uri(text)
     if "\0" in text:
         raise EdgeError(f"There is no source at {name[:200]!r}.")
     if os.path.exists(text):
-        return SourceUri(name, "", text, "")
+        return SourceUri(redacted(text), "", text, "")
     place, mark, query = text.rpartition("?")
     in_pipeline = text.startswith("gst://") and re.search(r"[\s!]", query)
     if not mark or "=" not in query or in_pipeline:  # or the question mark of a glob
@@ -142,6 +143,14 @@ def redacted(text: str) -> str:
     """
     text = _OPTION.sub(_hide, _USER.sub(f"{HIDDEN}@", text))
     return _ODD_USER.sub(f"{HIDDEN}@", text)
+
+
+def redacted_uri(text: str) -> str:
+    """Return a text that is one URI, however badly written, without its credentials.
+
+    All before the last @ goes, as nobody can tell where a password ends.
+    """
+    return _WHOLE_USER.sub(f"{HIDDEN}@", _OPTION.sub(_hide, text))
 
 
 def _hide(option: re.Match[str]) -> str:
