@@ -22,6 +22,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from edge_sdk.runtime.log import log
 
 SOFTWARE, GSTREAMER = "software", "gstreamer"
@@ -173,6 +176,24 @@ class StreamDecoder:
         context.extradata = own.extradata
         context.width, context.height = own.width, own.height
         return context
+
+
+def picture(frame: Any) -> npt.NDArray[np.uint8]:
+    """Return PyAV's frame as BGR uint8 [H, W, 3], converted in this thread.
+
+    It takes a fraction of a millisecond; threads of its own, which PyAV makes for every frame,
+    have to wait for those of the detector.
+    """
+    image: npt.NDArray[np.uint8] = frame.to_ndarray(format="bgr24", **_one_thread())
+    return image
+
+
+@lru_cache
+def _one_thread() -> dict[str, int]:
+    """Return what keeps PyAV from making threads; before version 17 it makes none."""
+    import av
+
+    return {"threads": 1} if int(av.__version__.partition(".")[0]) >= 17 else {}
 
 
 def _words(error: Exception) -> str:

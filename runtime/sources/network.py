@@ -12,7 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sdk.errors import EdgeError, MissingExtra
-from edge_sdk.runtime.sources.decoders import GSTREAMER, StreamDecoder, accelerator, choose
+from edge_sdk.runtime.sources.decoders import (
+    GSTREAMER,
+    StreamDecoder,
+    accelerator,
+    choose,
+    picture,
+)
 from edge_sdk.runtime.sources.packets import PacketReader
 from edge_sdk.runtime.sources.source import Source
 
@@ -83,7 +89,7 @@ class NetworkSource(Source):
             for frame in frames:
                 self._chip = decode.chip  # one that failed is not tried again
                 self.waited = 0.0 if reader.paced else perf_counter() - reader.arrived
-                yield frame.to_ndarray(format="bgr24")
+                yield picture(frame)
             if (frame is None or container.duration is None) and not self._closed.is_set():
                 raise EdgeError(f"{self.name} has stopped sending.")
         finally:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from edge_sdk.errors import EdgeError
 from edge_sdk.opencv import opencv
-from edge_sdk.runtime.sources.decoders import StreamDecoder, accelerator
+from edge_sdk.runtime.sources.decoders import StreamDecoder, accelerator, picture
 from edge_sdk.runtime.sources.frame_memory import FrameMemory
 from edge_sdk.runtime.sources.source import Source
 
@@ -106,6 +106,6 @@ class ChipVideoSource(Source):
                 decode = StreamDecoder(stream, self._chip, self.name, {})
                 for packet in file.demux(stream):
                     for frame in decode(packet) or ():
-                        yield frame.to_ndarray(format="bgr24")
+                        yield picture(frame)
             self._chip = decode.chip  # one that failed is not tried again
             played += 1

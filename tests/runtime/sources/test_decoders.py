@@ -14,7 +14,7 @@ from cameras import RtspCamera, needs_program
 from edge_sdk.errors import EdgeError
 from edge_sdk.runtime import open_source
 from edge_sdk.runtime.sources import decoders
-from edge_sdk.runtime.sources.decoders import StreamDecoder, choose, hardware_decoders
+from edge_sdk.runtime.sources.decoders import StreamDecoder, choose, hardware_decoders, picture
 from edge_sdk.runtime.sources.gstreamer import GStreamerSource
 from edge_sdk.runtime.sources.network import NetworkSource
 from edge_sdk.runtime.sources.video import ChipVideoSource, VideoSource
@@ -153,3 +153,12 @@ def test_bad_decoders_are_named(clip: Path) -> None:
     for place in (clip, "http://127.0.0.1:9/a"):
         with pytest.raises(EdgeError, match="GStreamer reads rtsp://"):
             open_source(f"{place}?decoder=gstreamer")
+
+
+def test_pictures_are_converted_without_further_threads() -> None:
+    tasks = Path("/proc/self/task")
+    before = len(list(tasks.iterdir()))
+    frames = [av.VideoFrame(1280, 720, "yuv420p") for _ in range(4)]
+    images = [picture(frame) for frame in frames]
+    assert len(list(tasks.iterdir())) == before
+    assert {image.shape for image in images} == {(720, 1280, 3)}
