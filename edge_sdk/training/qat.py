@@ -13,8 +13,9 @@ beyond what calibration saw are clipped, and a few of them would outweigh all ot
 not decay, since float's do not.
 
 It begins with the scales of calibration, and what it begins with is the first candidate for the
-best on the labelled validation images: a training that does not help gives back the network that
-it was given.
+best, which is nearest to float on the validation images: a training that does not help gives back
+the network that it was given. The accuracy there is reported, but chooses nothing: on 87 images it
+went up and down by 0.4 points while the network came ever nearer.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -44,6 +46,7 @@ from edge_sdk.head_spec import HeadSpec
 from edge_sdk.precision_plan import PrecisionPlan
 from edge_sdk.progress import Progress, silent
 from edge_sdk.quantization_table import QuantizationTable
+from edge_sdk.runtime.letterbox import Letterbox
 from edge_sdk.training.batches import Batch
 from edge_sdk.training.distillation import divergence
 from edge_sdk.training.history import Row
@@ -55,8 +58,10 @@ if TYPE_CHECKING:
     import onnx
 
 MODEL, TABLE, PLAN = "model.onnx", "quant.json", "plan.yaml"
-EXACT = "exact"
-"""The accuracy of the float network, in the first row of the log."""
+EXACT, DIVERGENCE = "exact", "divergence"
+"""In the log: the accuracy of the float network (first row); how far from it the averaged network
+is on the validation images, with every accuracy.
+"""
 TRAINED = "trained"
 """How a trained scale was found."""
 
@@ -121,7 +126,8 @@ class Recovered:
     model, table, plan : the files of the best network: the float graph, its trained grids, and
         the plan for it. Together they are what `edge-sdk build` takes.
     exact : mAP50-95 of the float network that it began with, on the validation images, 0..1.
-    before, after : of the quantized network before the training, and of the best one.
+    before, after : of the quantized network before the training, and of the best one, which is
+        the one nearest to float.
     """
 
     model: Path
@@ -244,10 +250,10 @@ class QatTrainer(Trainer):
 
     def outcome(self) -> Recovered:
         """Return what was made."""
-        rows = self._history.rows
-        maps = [row["map"] for row in rows if "map" in row]
+        exact, before, *_ = self._history.rows
         model, table, plan = (self._output / name for name in (MODEL, TABLE, PLAN))
-        return Recovered(model, table, plan, rows[0][EXACT], maps[0], max(maps))
+        best = self._best_row()
+        return Recovered(model, table, plan, exact[EXACT], before["map"], best["map"])
 
     def _exact(self) -> float:
         """Return the accuracy of the network with all layers in float."""
@@ -270,6 +276,25 @@ class QatTrainer(Trainer):
         with torch.no_grad():
             wanted = self._teacher(images)
         return divergence(self.model(images), wanted)._asdict()
+
+    def _evaluate(self) -> dict[str, float]:
+        return {**super()._evaluate(), DIVERGENCE: self._divergence()}
+
+    def _merit(self, found: Row) -> float:
+        """Return what is surer than an accuracy on so few images: to be near the float network."""
+        return -float(found[DIVERGENCE])
+
+    @torch.no_grad()
+    def _divergence(self) -> float:
+        """Return that of the averaged network on the validation images, the mean."""
+        letterbox = Letterbox(self.spec.preprocessing, self.spec.input_size)
+        image = np.empty((1, 3, *self.spec.input_size), np.float32)
+        total = 0.0
+        for sample in self._validation.images:
+            letterbox(sample.read(), image[0])
+            tensor = torch.from_numpy(image).to(self._device)
+            total += float(sum(divergence(self.ema.model(tensor), self._teacher(tensor))))
+        return total / len(self._validation.images)
 
     def _keep(self, facts: dict[str, float]) -> None:
         """Write the averaged network, which is the best so far, as files that a build takes."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from edge_sdk.converters.heads import yolo_nas as yolo_nas_head
 from edge_sdk.errors import EdgeError
+from edge_sdk.files import make_folder
 from edge_sdk.head_spec import HeadSpec
 from edge_sdk.progress import Progress, silent
 from edge_sdk.training.augmentation import Placer
@@ -98,6 +99,7 @@ class Trainer:
         self._last = output / "last.pt"
         self._weights = output / "best.safetensors"
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        make_folder(output)  # what cannot be written is told before any work
         examples, augmentation, validation = training_data(recipe)
         self._validation = validation
         self.spec = self._contract(examples.names)
@@ -110,7 +112,7 @@ class Trainer:
         self.ema = Ema(self.model, recipe.steps)
         self._optimizer = optimizer_of(self.model, recipe.lr, recipe.weight_decay)
         self._history = History(output)
-        self._step, self._best = 0, -1.0
+        self._step, self._best = 0, -math.inf
         self._seconds = self._began = 0.0
         if self._last.exists():
             self._resume()
@@ -140,11 +142,11 @@ class Trainer:
         return self._outcome()
 
     def _hopeless(self) -> bool:
-        """Whether the accuracy has not risen for as many evaluations as patience allows."""
-        accuracies = [row["map"] for row in self._history.rows if "map" in row]
-        if self.recipe.patience is None or not accuracies:
+        """Whether the merit has not risen for as many evaluations as patience allows."""
+        merits = [self._merit(row) for row in self._history.rows if "map" in row]
+        if self.recipe.patience is None or not merits:
             return False
-        return len(accuracies) - 1 - accuracies.index(max(accuracies)) >= self.recipe.patience
+        return len(merits) - 1 - merits.index(max(merits)) >= self.recipe.patience
 
     def _validated_steps(self) -> set[int]:
         steps, times = self.recipe.steps, self.recipe.validations
@@ -197,14 +199,26 @@ class Trainer:
 
     def _validate(self) -> None:
         """Evaluate the averaged weights, and keep them if they are the best so far."""
-        accuracy = validate(self.ema.model, self._validation, self.spec, bf16=self.recipe.bf16)
-        found = {"map": accuracy.map or 0.0, "map50": accuracy.map50 or 0.0}
+        found = self._evaluate()
         self._log(found)
         self._history.draw()
-        if found["map"] > self._best:
-            self._best = found["map"]
+        if self._merit(found) > self._best:
+            self._best = self._merit(found)
             self._keep({"step": self._step, **found})
             self._show()
+
+    def _evaluate(self) -> dict[str, float]:
+        """Return what the log says of the averaged weights."""
+        accuracy = validate(self.ema.model, self._validation, self.spec, bf16=self.recipe.bf16)
+        return {"map": accuracy.map or 0.0, "map50": accuracy.map50 or 0.0}
+
+    def _merit(self, found: Row) -> float:
+        """Return what the best averaged weights have most of, of one evaluation."""
+        merit: float = found["map"]
+        return merit
+
+    def _best_row(self) -> Row:
+        return max((row for row in self._history.rows if "map" in row), key=self._merit)
 
     def _keep(self, facts: dict[str, float]) -> None:
         """Write the averaged weights, which are the best so far."""
@@ -245,5 +259,5 @@ class Trainer:
         self._history.resume(self._step)
 
     def _outcome(self) -> Trained:
-        best = max((row for row in self._history.rows if "map" in row), key=lambda row: row["map"])
+        best = self._best_row()
         return Trained(self._weights, best["map"], best["map50"])

@@ -28,6 +28,7 @@ from edge_sdk.training import trainer
 from edge_sdk.training.assigner import Objects
 from edge_sdk.training.distillation import divergence
 from edge_sdk.training.qat import (
+    DIVERGENCE,
     TRAINED,
     QatNetwork,
     QatTrainer,
@@ -145,6 +146,19 @@ def test_training_brings_the_network_closer_to_float(
     learner.train_until(40, learner.batches.ahead(0, 40), lambda *_: None)
     after = divergence(learner.ema.model(unseen), wanted)
     assert float(sum(after)) < 0.5 * float(sum(before))
+
+
+def test_what_is_kept_is_the_nearest_to_float(
+    start: Quantized, recipe: Recipe, tmp_path: Path
+) -> None:
+    made = qat(start, replace(recipe, steps=20), tmp_path / "run")
+    learner = QatTrainer(start, replace(recipe, steps=20), tmp_path / "run", lambda row: None)
+    far = {row["step"]: row[DIVERGENCE] for row in learner._history.rows if DIVERGENCE in row}
+    assert min(far.values()) < 0.8 * far[0]
+    plan = PrecisionPlan.load(made.plan)
+    kept = Quantized(load_model(made.model), QuantizationTable.load(made.table), plan)
+    learner.ema.model = QatNetwork(kept, plan.int8_layers)
+    assert learner._divergence() == pytest.approx(min(far.values()), rel=1e-3)
 
 
 def test_labels_only_validate(start: Quantized, recipe: Recipe, tmp_path: Path) -> None:
