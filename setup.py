@@ -19,9 +19,9 @@ ONNX = [
 ]  # fmt: skip
 EVALUATION = ["faster-coco-eval>=1.6", "polygraphy>=0.49.20", "matplotlib>=3.8"]
 CONVERT = [*CLI, *OPENCV, *ONNX, *EVALUATION]
-# The driver's interface and the compiler of kernels; a device with CUDA 12, such as a Jetson with
-# JetPack 6, brings its own compiler.
-CUDA = ["cuda-bindings>=12.8", "nvidia-cuda-nvrtc>=13; platform_system != 'Darwin'"]
+# The driver's interface (before 12.9.1 it held Python's lock while it waited) and the compiler of
+# kernels; a device with CUDA 12, such as a Jetson with JetPack 6, brings its own compiler.
+CUDA = ["cuda-bindings>=12.9.1", "nvidia-cuda-nvrtc>=13; platform_system != 'Darwin'"]
 EXTRAS = {
     "cli": CLI,
     "camera": [*OPENCV, "av>=13"],
@@ -37,7 +37,7 @@ EXTRAS = {
 }
 EXTRAS["dev"] = [
     *EXTRAS["train"], *EXTRAS["openvino"], *EXTRAS["camera"], *EXTRAS["mqtt"],
-    "build", "cuda-bindings>=12.8", "cython>=3.1", "hypothesis", "mypy", "pytest", "ruff",
+    "build", "cuda-bindings>=12.9.1", "cython>=3.1", "hypothesis", "mypy", "pytest", "ruff",
     "types-PyYAML",
 ]  # fmt: skip
 
