@@ -15,7 +15,7 @@ Peers run in environments of their own:
     python -m venv P && P/bin/pip install nncf openvino onnxruntime onnx
     python -m venv M && M/bin/pip install "onnx<1.22" "onnxruntime<1.25" onnx-graphsurgeon \\
         onnxconverter-common onnxscript onnxslim polygraphy lief cppimport omegaconf pydantic \\
-        torch regex rich scipy ninja pulp nvidia-ml-py
+        torch regex rich scipy ninja pulp nvidia-ml-py tqdm
     M/bin/pip install --no-deps nvidia-modelopt
 """
 
