@@ -233,3 +233,13 @@ def test_it_learns_eight_pictures_by_heart(toys: Path, tiny: str, tmp_path: Path
         augment=False, validations=1,
     )  # fmt: skip
     assert train(recipe, tmp_path).map50 > 0.95
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_the_first_step(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    steps: list[int] = []
+    with pytest.raises(EdgeError, match="Cannot make the folder"):
+        train(recipe, tmp_path / "file" / "run", progress=lambda *done: steps.append(1))
+    assert not steps
