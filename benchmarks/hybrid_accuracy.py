@@ -12,7 +12,7 @@ from hybrid_workshop import FLOAT, Candidate
 from edge_sdk.cli.console import progress_bar
 from edge_sdk.datasets import Dataset
 from edge_sdk.detections import Detections
-from edge_sdk.evaluation import EVALUATION, match, mean_average_precision, paired_difference
+from edge_sdk.evaluation import EVALUATION, match, mean_average_precision, paired_differences
 from edge_sdk.evaluation.class_match import match_classes
 from edge_sdk.files import replacing
 from edge_sdk.head_spec import HeadSpec
@@ -57,8 +57,13 @@ class Detected:
 def detect(
     folder: Path, candidates: list[Candidate], target: str, spec: HeadSpec, dataset: Dataset
 ) -> dict[str, list[Detections]]:
-    """Return the detections by candidate; runs what is missing, each image read once."""
+    """Return the detections by candidate; runs what is missing, each image read once.
+
+    Candidates that are the same file, byte for byte, share their detections.
+    """
     detected = {one.name: Detected(folder, one, target, dataset) for one in candidates}
+    same = {one.path: name for name, one in reversed(detected.items())}
+    detected = {name: detected[same[one.path]] for name, one in detected.items()}
     classes = match_classes(spec.class_names, dataset.names)
     with ExitStack() as stack, progress_bar() as progress:
         detectors = {
@@ -66,7 +71,7 @@ def detect(
                 Detector.from_engine(open_engine(one.file, target, spec, 1), spec, **EVALUATION)
             )
             for one in candidates
-            if len(detected[one.name].found) < len(dataset)
+            if one.name in same.values() and len(detected[one.name].found) < len(dataset)
         }
         for index, sample in enumerate(dataset.images, 1):
             missing = [name for name in detectors if len(detected[name].found) < index]
@@ -83,15 +88,17 @@ def detect(
 def losses(found: dict[str, list[Detections]], dataset: Dataset) -> dict[str, dict[str, float]]:
     """Return accuracy and loss in points by candidate, with the loss's two-sided 95 % bounds."""
     samples, names = dataset.images, dataset.names
-    matches = {name: match(predictions, samples, names) for name, predictions in found.items()}
-    result = {}
-    for name, predictions in found.items():
-        accuracy = mean_average_precision(predictions, samples, names)
-        loss = paired_difference(matches[FLOAT], matches[name])
-        result[name] = {
-            "mAP50_95": round(100 * (accuracy.map or 0.0), 2),
+    different = list({id(one): one for one in (found[FLOAT], *found.values())}.values())
+    accuracies = [mean_average_precision(one, samples, names).map or 0.0 for one in different]
+    matches = [match(one, samples, names) for one in different]
+    rows = [
+        {
+            "mAP50_95": round(100 * accuracy, 2),
             "loss": round(100 * loss.value, 3),
             "lower": round(100 * loss.lower, 3),
             "upper": round(100 * loss.upper, 3),
         }
-    return result
+        for accuracy, loss in zip(accuracies, paired_differences(matches[0], matches), strict=True)
+    ]
+    numbers = {id(one): number for number, one in enumerate(different)}
+    return {name: rows[numbers[id(one)]] for name, one in found.items()}

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import onnx
 
     from edge_sdk.calibration import Calibration
+    from edge_sdk.calibration.refinement import Gain
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Build:
     refused : whether INT8 was planned and float is shipped, since INT8 is not faster here.
     search : the search that the plan came from, None if it came from none.
     left_out : images that `deploy` could not calibrate on, one sentence each.
+    gains : of the steps by which `deploy` refined the scales of a plan that it searched.
     """
 
     bundle: Path
@@ -48,6 +50,7 @@ class Build:
     refused: bool
     search: HybridPlan | None = None
     left_out: tuple[str, ...] = ()
+    gains: tuple[Gain, ...] = ()
 
 
 def plan(
@@ -133,12 +136,13 @@ def build(
     Parameters
     ----------
     model : a float ONNX file of `convert`.
-    calibration : of this model, a file of `calibrate`; None if a table is given.
+    calibration : of this model, a file of `calibrate`; beside a table for the report alone, and
+        then None will do.
     plan : of this model and target, a file of `plan`.
     target : "openvino" or "onnxruntime".
     output : the bundle to write, NAME.edge or NAME.edge.zip.
-    table : of this model, a quantization table in place of a calibration: its scales are taken
-        as they are, such as those that `edge-sdk qat` trained.
+    table : of this model, a quantization table in place of the calibration's: its scales are taken
+        as they are, such as those of `edge-sdk refine` or `edge-sdk qat`.
     method : how ranges are found, if not as the plan says.
     seven_bit_weights : weights from -63 to 63, for CPUs without VNNI; None looks at this
         machine's CPU.
@@ -191,7 +195,7 @@ def build(
             "suppression": RUNNING,
             "model_key": shipped.model_key,
             "engines": {target: engine},
-            "precision": _summary(shipped, method),
+            "precision": {**_summary(shipped, method), "refined": scales.refinements},
             "provenance": inputs.provenance(),
             "measured": {**trial.measured(), **_searched(search)},
         }
@@ -241,6 +245,8 @@ def deploy(
 ) -> Build:
     """Convert, calibrate, plan and build in one go.
 
+    A plan that is searched for is refined (see `plan_refinement.refine_plan`) before it is built.
+
     The files between the steps are kept in the folder NAME.work beside the output, and used
     again as far as they fit: the float model if the source and the arguments of the conversion
     are the same, the calibration if the model and the images are (an interrupted one goes on).
@@ -276,23 +282,34 @@ def deploy(
     model, calibration = work / "model.onnx", work / "model.calib"
     _convert(Path(source), model, head, names, input_size, progress)
     left_out = calibrate(model, images, calibration, limit=limit, progress=progress).skipped
-    plan(
+    made = plan(
         model, calibration, target, work / "plan.yaml", budget=budget, latency=latency,
         keep_float=keep_float, method=method, progress=progress,
     )  # fmt: skip
+    table: Path | None = None
+    gains: tuple[Gain, ...] = ()
+    if budget is not None and made.int8_layers:
+        from edge_sdk.plan_refinement import refine_plan
+
+        table = work / "quant.json"
+        gains = refine_plan(
+            model, calibration, work / "plan.yaml", target, table, images=images,
+            seven_bit_weights=seven_bit_weights, progress=progress,
+        )  # fmt: skip
     done = build(
         model,
         calibration,
         work / "plan.yaml",
         target,
         output,
+        table=table,
         seven_bit_weights=seven_bit_weights,
         keep_int8=keep_int8,
         nms=nms,
         show=show,
         progress=progress,
     )
-    return replace(done, left_out=left_out)
+    return replace(done, left_out=left_out, gains=gains)
 
 
 def work_folder(output: Path | str) -> Path:
@@ -323,8 +340,8 @@ class _Inputs:
         from edge_sdk.converters.layer_groups import layer_groups
         from edge_sdk.converters.model_file import head_spec_of, load_model, model_key
 
-        if (calibration is None) == (table is None):
-            raise EdgeError("Give either a calibration or a quantization table.")
+        if calibration is None and table is None:
+            raise EdgeError("Give a calibration or a quantization table.")
         graph = load_model(model)
         spec = head_spec_of(graph)
         counts = None if calibration is None else _calibration(calibration, model, graph)
@@ -335,20 +352,18 @@ class _Inputs:
 
     def scales(self, method: str | None) -> tuple[QuantizationTable, str]:
         """Return the scales and how they were found: as asked, else as the plan says."""
-        if self.calibration is not None:
-            from edge_sdk.plan_ranges import planned_table
+        if self.table is not None:
+            if method is not None:
+                raise EdgeError("A quantization table has its ranges: leave the range method out.")
+            methods = {point.method for point in self.table.activations.values()}
+            return self.table, " and ".join(sorted(methods))
+        from edge_sdk.plan_ranges import planned_table
 
-            exceptions = {} if method else self.plan.range_methods()
-            method = method or self.plan.ranges
-            table = planned_table(
-                self.calibration, self.graph, self.plan.groups, method, exceptions
-            )
-            return table, " and ".join(sorted({method, *exceptions.values()}))
-        if method is not None:
-            raise EdgeError("A quantization table has its ranges: leave the range method out.")
-        assert self.table is not None
-        methods = {point.method for point in self.table.activations.values()}
-        return self.table, " and ".join(sorted(methods))
+        assert self.calibration is not None
+        exceptions = {} if method else self.plan.range_methods()
+        method = method or self.plan.ranges
+        table = planned_table(self.calibration, self.graph, self.plan.groups, method, exceptions)
+        return table, " and ".join(sorted({method, *exceptions.values()}))
 
     def provenance(self) -> dict[str, Any]:
         from edge_sdk.converters.convert import SOURCE_KEY

@@ -25,7 +25,7 @@ def refine_plan(
     seven_bit_weights: bool | None = None,
     limit: int = 16,
     progress: Progress = silent,
-) -> list[Gain]:
+) -> tuple[Gain, ...]:
     """Write the table for a plan after all that can be done for its layers, for `build`.
 
     Parameters
@@ -84,4 +84,4 @@ def refine_plan(
         progress=progress,
     )
     table.save(output)
-    return gains
+    return tuple(gains)

@@ -89,6 +89,14 @@ class QuantizationTable:
     factors: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
 
     @property
+    def refinements(self) -> list[str]:
+        """Names of what was done to it after calibration (see `calibration.refinement`)."""
+        done = {
+            "like channels": self.factors, "learned rounding": self.rounded, "biases": self.biases,
+        }  # fmt: skip
+        return [name for name, parts in done.items() if parts]
+
+    @property
     def key(self) -> str:
         """SHA-256 of all that the table says."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()

@@ -24,7 +24,10 @@ def build(
         Path | None, typer.Option(help="Its calibration, from `edge-sdk calibrate`.")
     ] = None,
     table: Annotated[
-        Path | None, typer.Option(help="Its scales in place of --calib, from `edge-sdk qat`.")
+        Path | None,
+        typer.Option(
+            help="Its scales from `edge-sdk refine` or `qat`, in place of those of --calib."
+        ),
     ] = None,
     method: Annotated[
         str | None, typer.Option(help="Range method, if not the plan's: mse, max, ...")

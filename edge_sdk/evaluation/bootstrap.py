@@ -66,23 +66,44 @@ def paired_difference(
     EdgeError
         If the two are not of the same samples, or the samples hold no object.
     """
-    if [m.objects.tolist() for m in first] != [m.objects.tolist() for m in second]:
-        raise EdgeError("The two sets of predictions are not of the same images and labels.")
+    (found,) = paired_differences(
+        first, [second], resamples=resamples, seed=seed, progress=progress
+    )
+    return found
+
+
+def paired_differences(
+    first: Sequence[ClassMatches],
+    others: Sequence[Sequence[ClassMatches]],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> list[Difference]:
+    """Return `paired_difference` of one detector and each of several, in their order."""
+    for second in others:
+        if [m.objects.tolist() for m in first] != [m.objects.tolist() for m in second]:
+            raise EdgeError("The two sets of predictions are not of the same images and labels.")
     if not any(matches.objects.any() for matches in first):
         raise EdgeError("The images hold no object, so that no accuracy can be compared.")
     images = len(first[0].objects)
-    whole = np.ones((1, images), np.int32)
-    value = float(mean_ap(first, whole)[0] - mean_ap(second, whole)[0])
     draws = np.random.default_rng(seed).multinomial(
         images, np.full(images, 1 / images), size=resamples
     )
-    differences = []
-    for start in range(0, resamples, _STEP):
-        weights = draws[start : start + _STEP].astype(np.int32)
-        differences.append(mean_ap(first, weights) - mean_ap(second, weights))
-        progress(min(start + _STEP, resamples), resamples, "bootstrap")
-    lower, upper = np.nanpercentile(np.concatenate(differences), (2.5, 97.5)).tolist()
-    return Difference(value, lower, upper, resamples, images)
+    weights = np.concatenate([np.ones((1, images), np.int32), draws.astype(np.int32)])
+    sides = [first, *others]
+    means = np.empty((len(sides), len(weights)))
+    for number, side in enumerate(sides):
+        for start in range(0, len(weights), _STEP):
+            means[number, start : start + _STEP] = mean_ap(side, weights[start : start + _STEP])
+            progress(number * resamples + start, len(sides) * resamples, "bootstrap")
+    progress(len(sides) * resamples, len(sides) * resamples, "bootstrap")
+    lost = means[0] - means[1:]
+    bounds = np.nanpercentile(lost[:, 1:], (2.5, 97.5), axis=1).T.tolist()
+    return [
+        Difference(value, lower, upper, resamples, images)
+        for value, (lower, upper) in zip(lost[:, 0].tolist(), bounds, strict=True)
+    ]
 
 
 def mean_ap(

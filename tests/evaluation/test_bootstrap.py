@@ -5,7 +5,12 @@ import pytest
 from labelled import NAMES, NOTHING, detections, random_case, sample
 
 from edge_sdk.errors import EdgeError
-from edge_sdk.evaluation import match, mean_average_precision, paired_difference
+from edge_sdk.evaluation import (
+    match,
+    mean_average_precision,
+    paired_difference,
+    paired_differences,
+)
 from edge_sdk.evaluation.bootstrap import mean_ap
 
 BOX = [10, 10, 60, 60]
@@ -110,3 +115,12 @@ def test_what_cannot_be_compared_is_refused():
     empty = match([NOTHING], [sample([], [])], NAMES)
     with pytest.raises(EdgeError, match="hold no object"):
         paired_difference(empty, empty)
+
+
+def test_several_detectors_are_compared_as_one_by_one():
+    predictions, samples = random_case(3)
+    first = match(predictions, samples, NAMES)
+    others = [match(predictions[::-1], samples, NAMES), first]
+    together = paired_differences(first, others, resamples=60, seed=2)
+    assert together == [paired_difference(first, one, resamples=60, seed=2) for one in others]
+    assert together[0].value != together[1].value == 0
