@@ -11,6 +11,7 @@ import openvino
 
 from edge_sdk.calibration.profiles import Kernel
 from edge_sdk.head_spec import HeadSpec
+from edge_sdk.runtime.backends.openvino import compile_model
 
 _WARMUP = 3
 
@@ -27,7 +28,7 @@ def profile(engine: Path, spec: HeadSpec, threads: int | None, repetitions: int)
     core = openvino.Core()
     model = core.read_model(engine)
     model.reshape({spec.input_name: [1, 3, *spec.input_size]})
-    compiled = core.compile_model(model, "CPU", options)
+    compiled = compile_model(core, model, options)
     request = compiled.create_infer_request()
     image = np.random.default_rng(0).random((1, 3, *spec.input_size), np.float32)
     request.set_input_tensor(openvino.Tensor(image * 255 * spec.preprocessing.scale))

@@ -45,11 +45,13 @@ class OpenVinoRunner(BaseRunner):  # type: ignore[misc]
         """Compile the model."""
         import openvino
 
+        from edge_sdk.runtime.backends.openvino import compile_model
+
         settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}
         if self._threads:
             settings["INFERENCE_NUM_THREADS"] = self._threads
         core = openvino.Core()
-        self.compiled = core.compile_model(core.read_model(self._model), "CPU", settings)
+        self.compiled = compile_model(core, core.read_model(self._model), settings)
 
     def get_input_metadata_impl(self) -> TensorMetadata:
         """Return the inputs' names, types and shapes."""

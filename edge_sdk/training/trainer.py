@@ -99,7 +99,6 @@ class Trainer:
         self._last = output / "last.pt"
         self._weights = output / "best.safetensors"
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        make_folder(output)  # what cannot be written is told before any work
         examples, augmentation, validation = training_data(recipe)
         self._validation = validation
         self.spec = self._contract(examples.names)
@@ -111,6 +110,7 @@ class Trainer:
         set_batch_norm_memory(self.model, recipe.steps)
         self.ema = Ema(self.model, recipe.steps)
         self._optimizer = optimizer_of(self.model, recipe.lr, recipe.weight_decay)
+        make_folder(output)  # what cannot be written is told before the first step
         self._history = History(output)
         self._step, self._best = 0, -math.inf
         self._seconds = self._began = 0.0

@@ -19,6 +19,7 @@ from edge_sdk.runtime.backends.engine import (
     check_outputs,
     missing_spec,
 )
+from edge_sdk.runtime.backends.signal_stack import kept_signal_stack
 
 
 def open_engine(path: Path, spec: HeadSpec | None, threads: int | None, parallel: int) -> Engine:
@@ -29,6 +30,12 @@ def open_engine(path: Path, spec: HeadSpec | None, threads: int | None, parallel
     except RuntimeError as error:
         raise cannot_load(path, "OpenVINO", error) from error
     return OpenVinoEngine(core, model, path, spec or _read_spec(path, model), threads, parallel)
+
+
+def compile_model(core: Any, model: Any, options: dict[str, Any]) -> Any:
+    """Return a model compiled for the CPU."""
+    with kept_signal_stack():
+        return core.compile_model(model, "CPU", options)
 
 
 class OpenVinoEngine(Engine):
@@ -46,7 +53,7 @@ class OpenVinoEngine(Engine):
         )
         try:
             model.reshape({spec.input_name: [batch or -1, 3, *spec.input_size]})
-            self._compiled = core.compile_model(model, "CPU", _options(threads, parallel))
+            self._compiled = compile_model(core, model, _options(threads, parallel))
         except RuntimeError as error:
             raise cannot_load(path, "OpenVINO", error) from error
 

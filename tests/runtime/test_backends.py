@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ctypes
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,6 +62,21 @@ def test_dynamic_batch_takes_any_number(tmp_path: Path, target: str) -> None:
         alone = engine(batch[number : number + 1])
         for a, b in zip(together, alone, strict=True):
             np.testing.assert_allclose(a[number : number + 1], b, rtol=1e-5, atol=1e-5)
+
+
+def test_openvino_leaves_the_stack_of_signals_as_it_was(tmp_path: Path) -> None:
+    """Python's handlers run on it."""
+
+    def stack() -> bytes:
+        held = ctypes.create_string_buffer(3 * ctypes.sizeof(ctypes.c_void_p))
+        assert ctypes.CDLL(None).sigaltstack(None, held) == 0
+        return held.raw
+
+    before = stack()
+    engine = open_engine(write_tiny_model(tmp_path / "m.onnx", batch="n"), "openvino", SPEC)
+    assert stack() == before
+    engine(images(3))
+    assert stack() == before
 
 
 @pytest.mark.parametrize("target", TARGETS)
