@@ -27,8 +27,6 @@ from edge_sdk.converters.quantization_points import quantization_points
 from edge_sdk.datasets import open_dataset
 from edge_sdk.evaluation.class_match import match_classes
 from edge_sdk.head_spec import HeadSpec
-from edge_sdk.plan_refinement import refine_plan
-from edge_sdk.precision_plan import PrecisionPlan
 from edge_sdk.runtime.letterbox import Letterbox
 
 FLOAT, ALL_INT8, HYBRID = "float", "all INT8", "hybrid"
@@ -40,7 +38,7 @@ BUDGETS = {
 }
 PLAIN = ("mse", "entropy")
 """Methods that all INT8 is also made with without ranges for single channels."""
-MADE_AS = {ALL_INT8: 2, HAND_MADE: 2, HYBRID: 5}
+MADE_AS = {ALL_INT8: 2, HAND_MADE: 2, HYBRID: 4}
 """Raised when the tree makes other candidates of ours than before: those of peers stay."""
 SCRIPTS = Path(__file__).parent / "hybrid"
 
@@ -239,12 +237,6 @@ class Workshop:
                         images=self.images, threads=1, progress=progress,
                     )  # fmt: skip
                 table = self._plain_table(folder, method) if plain else None
-                if limits is not None and PrecisionPlan.load(plan).int8_layers:
-                    table = folder / "table.json"
-                    refine_plan(
-                        self.model, self.calibration, plan, self.target, table,
-                        images=self.images, progress=progress,
-                    )  # fmt: skip
                 edge_sdk.build(
                     self.model, self.calibration, plan, self.target,
                     folder / "bundle.edge", table=table, keep_int8=True, progress=progress,

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     import onnx
 
     from edge_sdk.calibration import Calibration
-    from edge_sdk.calibration.refinement import Gain
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,6 @@ class Build:
     refused : whether INT8 was planned and float is shipped, since INT8 is not faster here.
     search : the search that the plan came from, None if it came from none.
     left_out : images that `deploy` could not calibrate on, one sentence each.
-    gains : of the steps by which `deploy` refined the scales of a plan that it searched.
     """
 
     bundle: Path
@@ -50,7 +48,6 @@ class Build:
     refused: bool
     search: HybridPlan | None = None
     left_out: tuple[str, ...] = ()
-    gains: tuple[Gain, ...] = ()
 
 
 def plan(
@@ -245,8 +242,6 @@ def deploy(
 ) -> Build:
     """Convert, calibrate, plan and build in one go.
 
-    A plan that is searched for is refined (see `plan_refinement.refine_plan`) before it is built.
-
     The files between the steps are kept in the folder NAME.work beside the output, and used
     again as far as they fit: the float model if the source and the arguments of the conversion
     are the same, the calibration if the model and the images are (an interrupted one goes on).
@@ -282,34 +277,23 @@ def deploy(
     model, calibration = work / "model.onnx", work / "model.calib"
     _convert(Path(source), model, head, names, input_size, progress)
     left_out = calibrate(model, images, calibration, limit=limit, progress=progress).skipped
-    made = plan(
+    plan(
         model, calibration, target, work / "plan.yaml", budget=budget, latency=latency,
         keep_float=keep_float, method=method, progress=progress,
     )  # fmt: skip
-    table: Path | None = None
-    gains: tuple[Gain, ...] = ()
-    if budget is not None and made.int8_layers:
-        from edge_sdk.plan_refinement import refine_plan
-
-        table = work / "quant.json"
-        gains = refine_plan(
-            model, calibration, work / "plan.yaml", target, table, images=images,
-            seven_bit_weights=seven_bit_weights, progress=progress,
-        )  # fmt: skip
     done = build(
         model,
         calibration,
         work / "plan.yaml",
         target,
         output,
-        table=table,
         seven_bit_weights=seven_bit_weights,
         keep_int8=keep_int8,
         nms=nms,
         show=show,
         progress=progress,
     )
-    return replace(done, left_out=left_out, gains=gains)
+    return replace(done, left_out=left_out)
 
 
 def work_folder(output: Path | str) -> Path:

@@ -25,7 +25,7 @@ def refine_plan(
     seven_bit_weights: bool | None = None,
     limit: int = 16,
     progress: Progress = silent,
-) -> tuple[Gain, ...]:
+) -> list[Gain]:
     """Write the table for a plan after all that can be done for its layers, for `build`.
 
     Parameters
@@ -84,4 +84,4 @@ def refine_plan(
         progress=progress,
     )
     table.save(output)
-    return tuple(gains)
+    return gains

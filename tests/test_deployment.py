@@ -8,8 +8,6 @@ import onnx
 import pytest
 from tiny import write_tiny_model
 
-from edge_sdk import deployment
-from edge_sdk.budget import Budget
 from edge_sdk.bundle import Bundle
 from edge_sdk.calibration import calibrate
 from edge_sdk.converters import engines
@@ -294,29 +292,6 @@ def test_layers_without_an_integer_kernel_stay_float_and_the_plan_says_why(
         assert PrecisionPlan.load(bundle.file("plan.yaml")) == done.plan
 
 
-def test_a_plan_that_is_searched_for_is_refined(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def all_int8(*files: Any, budget: Budget, **options: Any) -> PrecisionPlan:
-        return plan(*files)  # on a network so small a search finds float
-
-    monkeypatch.setattr(deployment, "plan", all_int8)
-    source = write_tiny_model(tmp_path / "tiny.onnx")
-    done = deploy(
-        source, IMAGES, "onnxruntime", tmp_path / "a.edge", limit=3, keep_int8=True,
-        budget=Budget(),
-    )  # fmt: skip
-    assert [gain.step for gain in done.gains][-1] == "biases"
-    kept = [gain.step for gain in done.gains if gain.kept and gain.step != "ranges"]
-    assert kept
-    with Bundle.open(done.bundle) as bundle:
-        assert bundle.manifest["precision"]["refined"] == kept
-        table = QuantizationTable.load(bundle.file("quant.json"))
-        assert table.refinements == kept
-        assert bundle.manifest["provenance"]["calibration_images"] == 3
-        assert "The ranges that were cut the most" in (bundle.path / "report.html").read_text()
-
-
 def test_the_scales_of_a_given_table_are_taken_as_they_are(
     calibrated: Path, tmp_path: Path
 ) -> None:
@@ -335,6 +310,14 @@ def test_the_scales_of_a_given_table_are_taken_as_they_are(
         assert bundle.manifest["precision"]["ranges"] == "trained"
         assert "calibration_key" not in bundle.manifest["provenance"]
         assert bundle.manifest["precision"]["refined"] == []
+        assert "The ranges that were cut" not in (bundle.path / "report.html").read_text()
+    biases = {name: np.zeros(len(w.scales), np.float32) for name, w in table.weights.items()}
+    replace(table, biases=biases).save(tmp_path / "quant.json")
+    counts = calibrated / "model.calib"
+    done = build(files[0], counts, *files[2:], tmp_path / "b.edge", **table_of)  # type: ignore[arg-type]
+    with Bundle.open(done.bundle) as bundle:
+        assert bundle.manifest["precision"]["refined"] == ["biases"]
+        assert bundle.manifest["provenance"]["calibration_images"] == 4
     with pytest.raises(EdgeError, match="leave the range method out"):
         build(*files, tmp_path / "c.edge", method="max", **table_of)  # type: ignore[arg-type]
     with pytest.raises(EdgeError, match="Give a calibration or a quantization table"):

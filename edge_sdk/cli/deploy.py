@@ -31,7 +31,6 @@ from edge_sdk.cli.options import (
     budget_of,
 )
 from edge_sdk.cli.plan import show_search
-from edge_sdk.cli.refine import show_gains
 
 
 def deploy(
@@ -61,8 +60,7 @@ def deploy(
 ) -> None:
     """Convert, calibrate, plan and build; run it again to go on where it stopped.
 
-    All layers run in INT8, or with a budget those of the best hybrid (see `edge-sdk plan`), refined
-    (see `edge-sdk refine`).
+    All layers run in INT8, or with a budget those of the best hybrid (see `edge-sdk plan`).
     """
     from edge_sdk.cli.convert import parse_size
     from edge_sdk.converters.heads.names import read_names
@@ -92,8 +90,6 @@ def deploy(
     show_left_out(done.left_out)
     if done.search is not None:
         show_search(done.search)
-    if done.gains:
-        show_gains(done.gains)
     show(done)
     console.print(f"What was made on the way: {work_folder(output)}", soft_wrap=True)
     if done.search is not None and not done.search.met:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from edge_sdk.cli.console import console, progress_bar
 from edge_sdk.cli.options import BuildTarget
-
-if TYPE_CHECKING:
-    from edge_sdk.calibration.refinement import Gain
 
 
 def refine(
@@ -30,6 +26,7 @@ def refine(
     limit: Annotated[int, typer.Option(min=2, help="Use at most so many images.")] = 16,
 ) -> None:
     """Correct what quantization does to a plan's layers, and say what each step gains."""
+    from edge_sdk.cli.tables import table
     from edge_sdk.plan_refinement import refine_plan
 
     with progress_bar() as progress:
@@ -37,14 +34,6 @@ def refine(
             model, calib, plan, target, output, images=images,
             learned_rounding=learned_rounding, limit=limit, progress=progress,
         )  # fmt: skip
-    show_gains(gains)
-    console.print(f"{output}: build with --table in place of --calib.", markup=False)
-
-
-def show_gains(gains: Sequence[Gain]) -> None:
-    """Say what each step gained."""
-    from edge_sdk.cli.tables import table
-
     rows = [
         {
             "step": gain.step,
@@ -57,3 +46,4 @@ def show_gains(gains: Sequence[Gain]) -> None:
         for gain in gains
     ]
     console.print(table(rows))
+    console.print(f"{output}: build with --table in place of --calib.", markup=False)
