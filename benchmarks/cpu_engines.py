@@ -66,10 +66,10 @@ def prepare(folder: Path) -> None:
     model = load_model(folder / "model.onnx")
     images(folder, head_spec_of(model))
     calibration = calibrate(folder / "model.onnx", folder / "frames", folder / "model.calib")
-    table = calibration.quantization_table(model)
     layers = frozenset(layer for group in layer_groups(model) for layer in group.layers)
     for target in TARGETS:
         (folder / target).mkdir(exist_ok=True)
+        table = calibration.quantization_table(model, target)
         write_engine(target, lowering(target)(model, table, layers), folder / target)
 
 

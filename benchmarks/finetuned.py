@@ -57,7 +57,7 @@ def trained(workshop: Workshop, folder: Path, steps: int, lr: float) -> Candidat
     """Train the all-INT8 network with its rounding, if that is not done yet."""
     graph = load_model(workshop.model)
     plan = PrecisionPlan(model_key(graph), TARGET, tuple(layer_groups(graph)))
-    table = Calibration.load(workshop.calibration).quantization_table(graph, plan.ranges)
+    table = Calibration.load(workshop.calibration).quantization_table(graph, TARGET, plan.ranges)
     start = Quantized(graph, table, plan, needs_seven_bit_weights(TARGET))
     data = "test://street" if workshop.subject.street else workshop.subject.labels[0]
     with progress_bar() as progress:

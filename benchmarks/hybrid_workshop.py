@@ -38,7 +38,7 @@ BUDGETS = {
 }
 PLAIN = ("mse", "entropy")
 """Methods that all INT8 is also made with without ranges for single channels."""
-MADE_AS = {ALL_INT8: 2, HAND_MADE: 2, HYBRID: 4}
+MADE_AS = {ALL_INT8: 3, HAND_MADE: 3, HYBRID: 6}
 """Raised when the tree makes other candidates of ours than before: those of peers stay."""
 SCRIPTS = Path(__file__).parent / "hybrid"
 
@@ -249,7 +249,7 @@ class Workshop:
 
     def _plain_table(self, folder: Path, method: str) -> Path:
         table = Calibration.load(self.calibration).quantization_table(
-            load_model(self.model), method
+            load_model(self.model), self.target, method
         )
         replace(table, channels={}).save(folder / "table.json")
         return folder / "table.json"

@@ -54,7 +54,7 @@ def main() -> None:
             with Detector.from_engine(engine, spec, **EVALUATION) as detector:
                 return float(evaluate(detector, dataset).map or 0.0)
 
-        tables = {method: counts.quantization_table(model, method) for method in METHODS}
+        tables = {method: counts.quantization_table(model, TARGET, method) for method in METHODS}
         worst = _worst(model, tables["mse"], inputs, Path(scratch))
         _, tables["chosen"] = choose_ranges(model, counts, TARGET, inputs[:8])
         for name in ("mse", "chosen"):

@@ -60,6 +60,7 @@ class Calibration:
     def quantization_table(
         self,
         model: onnx.ModelProto,
+        target: str,
         method: str = "mse",
         exceptions: Mapping[str, str] | None = None,
     ) -> QuantizationTable:
@@ -68,6 +69,7 @@ class Calibration:
         Parameters
         ----------
         model : the float model that was calibrated.
+        target : whose grid the ranges are to suit.
         method : "mse", "max", "percentile" or "entropy" (see `edge_sdk.calibration.ranges`).
         exceptions : tensor -> another method, for it and all that share its scale (see
             `range_choice`). Which tensors share does not depend on them.
@@ -75,8 +77,10 @@ class Calibration:
         Raises
         ------
         EdgeError
-            If the model is not the one that was calibrated, or there is no such method.
+            If the model is not the one that was calibrated, or there is no such target or
+            method.
         """
+        from edge_sdk.converters.lowering import grid_steps
         from edge_sdk.converters.model_file import model_key
         from edge_sdk.converters.quantization_points import quantization_points
 
@@ -88,10 +92,12 @@ class Calibration:
         self._check_points(points)
         scales = {}
         exceptions = exceptions or {}
-        for group in scale_groups(model, points.scale_groups, self.histograms, method):
+        steps = {name: grid_steps(target, low) for name, low in points.lower_bounds.items()}
+        for group in scale_groups(model, points.scale_groups, self.histograms, method, steps):
             histogram = merged([self.histograms[name] for name in group])
             own = next((exceptions[name] for name in group if name in exceptions), method)
-            scale = ActivationScale(grid_step(histogram, own), histogram.signed, own)
+            step = grid_step(histogram, own, min(steps[name] for name in group))
+            scale = ActivationScale(step, histogram.signed, own)
             scales.update(dict.fromkeys(group, scale))
         scales = {name: scales[name] for name in points.activations}
         weights = weight_scales(model, points.weights, scales)

@@ -24,8 +24,6 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sdk.calibration.calibration import Calibration
-from edge_sdk.calibration.observers import Histogram, merged
-from edge_sdk.calibration.ranges import grid_step
 from edge_sdk.calibration.sensitivity import ShiftBench
 from edge_sdk.progress import Progress, silent
 from edge_sdk.quantization_table import ActivationScale, QuantizationTable
@@ -73,11 +71,11 @@ def choose_ranges(
     from edge_sdk.converters.quantization_points import weighted_layers
     from edge_sdk.converters.switchable import SwitchableNetwork
 
-    table = calibration.quantization_table(model, DEFAULT)
+    table = calibration.quantization_table(model, target, DEFAULT)
     network = SwitchableNetwork(model, table, target, seven_bit_weights=seven_bit_weights)
     layers = frozenset(node.name for node in weighted_layers(network.index))
     bench = ShiftBench(model, network)
-    tables = {method: calibration.quantization_table(model, method) for method in METHODS}
+    tables = {method: calibration.quantization_table(model, target, method) for method in METHODS}
     whole = [network.rewired(layers, tables[method]) for method in METHODS]
     best = METHODS[_best(_losses(bench, whole, images, progress, "choosing a range method"))]
     table = tables[best]
@@ -94,10 +92,13 @@ def choose_ranges(
     losses = _losses(bench, list(own.values()), images[:_RANKING], progress, "ranking ranges")
     ranked = dict(zip(own, losses.mean(axis=1).tolist(), strict=True))
     worst = sorted(groups, key=lambda entry: -ranked[entry])[:_WORST]
+    others = [
+        calibration.quantization_table(model, target, best, dict.fromkeys(table.activations, method))
+        for method in METHODS
+        if method != best
+    ]
     trials = [
-        (entry, other)
-        for entry in worst
-        for other in _alternatives([calibration.histograms[name] for name in groups[entry]], entry)
+        (entry, other.activations[groups[entry][0]]) for entry in worst for other in others
     ]
     wirings = [rounded_alone(groups[entry], other) for entry, other in trials]
     tried = [*(own[entry] for entry in worst), *wirings]
@@ -108,7 +109,7 @@ def choose_ranges(
         if loss < limits[entry]:
             limits[entry] = loss
             methods.update(dict.fromkeys(groups[entry], other.method))
-    return best, calibration.quantization_table(model, best, methods)
+    return best, calibration.quantization_table(model, target, best, methods)
 
 
 def _best(losses: npt.NDArray[np.float64]) -> int:
@@ -117,16 +118,6 @@ def _best(losses: npt.NDArray[np.float64]) -> int:
     error = less.std(axis=1, ddof=1) / np.sqrt(losses.shape[1]) if losses.shape[1] > 1 else np.inf
     sure = less.mean(axis=1) > _BEYOND_CHANCE * error
     return int(np.argmax(np.where(sure, less.mean(axis=1), 0.0)))
-
-
-def _alternatives(histograms: Sequence[Histogram], entry: ActivationScale) -> list[ActivationScale]:
-    """Return the scales that the other methods give to tensors that share one."""
-    histogram = merged(histograms)
-    return [
-        replace(entry, scale=grid_step(histogram, method), method=method)
-        for method in METHODS
-        if method != entry.method
-    ]
 
 
 def _losses(

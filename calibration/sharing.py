@@ -29,6 +29,7 @@ def scale_groups(
     required: Sequence[Group],
     histograms: Mapping[str, Histogram],
     method: str,
+    steps: Mapping[str, int],
 ) -> list[Group]:
     """Divide the tensors into groups that share one scale.
 
@@ -38,6 +39,7 @@ def scale_groups(
     required : disjoint groups that must share.
     histograms : tensor name -> its distribution, for every tensor that is to be quantized.
     method : the range method.
+    steps : tensor name -> those of its grid above zero (see `calibration.ranges`).
 
     Returns
     -------
@@ -46,26 +48,30 @@ def scale_groups(
     group_of: dict[str, Group] = {name: (name,) for name in histograms}
     for group in required:
         group_of.update(dict.fromkeys(group, group))
-    steps = {
-        group: grid_step(merged([histograms[name] for name in group]), method)
-        for group in set(group_of.values())
-    }
-    own = {name: squared_error(histograms[name], steps[group_of[name]]) for name in histograms}
+
+    def shared_step(group: Group) -> float:
+        histogram = merged([histograms[name] for name in group])
+        return grid_step(histogram, method, min(steps[name] for name in group))
+
+    def error(name: str, step: float) -> float:
+        return squared_error(histograms[name], step, steps[name])
+
+    alone = {group: shared_step(group) for group in set(group_of.values())}
+    own = {name: error(name, alone[group_of[name]]) for name in histograms}
     for node in model.graph.node:
         ends = (name for name in (*node.input, *node.output) if name in group_of)
         groups = dict.fromkeys(group_of[name] for name in ends)
         if node.op_type != "Concat" or len(groups) < 2:
             continue
         union = tuple(name for group in groups for name in group)
-        step = grid_step(merged([histograms[name] for name in union]), method)
-        if all(_loss(own[name], histograms[name], step) < LARGEST_LOSS for name in union):
+        step = shared_step(union)
+        if all(_loss(own[name], error(name, step)) < LARGEST_LOSS for name in union):
             group_of.update(dict.fromkeys(union, union))
     return list(dict.fromkeys(group_of.values()))
 
 
-def _loss(own: float, histogram: Histogram, step: float) -> float:
-    """Return by how many decibels the error on the grid of `step` is above `own`."""
-    shared = squared_error(histogram, step)
+def _loss(own: float, shared: float) -> float:
+    """Return by how many decibels the error on a shared grid is above that on the own one."""
     if shared <= own:
         return 0.0
     return 10 * math.log10(shared / own) if own else math.inf

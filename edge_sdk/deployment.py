@@ -346,7 +346,9 @@ class _Inputs:
         assert self.calibration is not None
         exceptions = {} if method else self.plan.range_methods()
         method = method or self.plan.ranges
-        table = planned_table(self.calibration, self.graph, self.plan.groups, method, exceptions)
+        table = planned_table(
+            self.calibration, self.graph, self.plan.groups, self.plan.target, method, exceptions
+        )
         return table, " and ".join(sorted({method, *exceptions.values()}))
 
     def provenance(self) -> dict[str, Any]:

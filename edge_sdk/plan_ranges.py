@@ -25,13 +25,14 @@ def planned_table(
     calibration: Calibration,
     graph: onnx.ModelProto,
     groups: Sequence[PlanGroup],
+    target: str,
     method: str,
     exceptions: Mapping[str, str],
 ) -> QuantizationTable:
-    """Return the table with a method for all and, group -> method, exceptions."""
+    """Return the table for a target with a method for all and, group -> method, exceptions."""
     inputs = _inputs(graph, groups)
     return calibration.quantization_table(
-        graph, method, {inputs[name]: other for name, other in exceptions.items()}
+        graph, target, method, {inputs[name]: other for name, other in exceptions.items()}
     )
 
 
@@ -60,7 +61,7 @@ def chosen_ranges(
     from edge_sdk.calibration.range_choice import choose_ranges
     from edge_sdk.converters.lowering.instruction_set import needs_seven_bit_weights
 
-    plain = calibration.quantization_table(graph)
+    plain = calibration.quantization_table(graph, target)
     digest = hashlib.sha256(f"{plain.key} {target}".encode())
     for image in images:
         digest.update(image.tobytes())

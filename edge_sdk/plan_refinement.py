@@ -74,8 +74,8 @@ def refine_plan(
         )
     table, gains = refine(
         graph,
-        counts.quantization_table(graph),
-        planned_table(counts, graph, made.groups, made.ranges, made.range_methods()),
+        counts.quantization_table(graph, target),
+        planned_table(counts, graph, made.groups, target, made.ranges, made.range_methods()),
         target,
         network_inputs(source, limit, spec),
         made.int8_layers,

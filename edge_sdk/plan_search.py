@@ -158,7 +158,7 @@ def search_plan(
             counts, graph, groups, target, frames[:_FEW], folder / "ranges.json", progress
         )
     groups = [replace(group, ranges=exceptions.get(group.name, "")) for group in groups]
-    table = planned_table(counts, graph, groups, method, exceptions)
+    table = planned_table(counts, graph, groups, target, method, exceptions)
     times = (
         _times(graph, spec, groups, table, target, threads, folder, progress)
         if latency is None

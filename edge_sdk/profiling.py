@@ -64,7 +64,7 @@ def profile(
     check(target)
     graph = load_model(model)
     spec = head_spec_of(graph)
-    table = Calibration.load(calibration).quantization_table(graph, method)
+    table = Calibration.load(calibration).quantization_table(graph, target, method)
     measured = measure(graph, spec, layer_groups(graph), table, target, threads, progress)
     measured.save(output)
     return measured

@@ -50,6 +50,17 @@ def grid(target: str) -> str:
     return text
 
 
+def grid_steps(target: str, lower_bound: float) -> int:
+    """Return how many steps a target's grid has between zero and the end of a tensor's range.
+
+    Parameters
+    ----------
+    lower_bound : the least value that the graph allows the tensor, -inf where it allows any.
+    """
+    steps: int = _module(target).grid_steps(lower_bound)
+    return steps
+
+
 def float_by_default(target: str, model: onnx.ModelProto) -> dict[str, str]:
     """Return the layers that a plan without a search keeps float on a target, with the reason."""
     known = getattr(_module(target), "float_by_default", None)

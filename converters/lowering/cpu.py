@@ -24,6 +24,7 @@ Without VNNI, two products of uint8 and int8 are added up in int16, which ends a
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -103,6 +104,11 @@ class CpuForm:
         return Quantization(
             frozenset(integer), {**self.activations, **inner}, self.weights, self._biases
         )
+
+
+def grid_steps(lower_bound: float) -> int:
+    """Return the steps of the grid above zero; behind SiLU a few of them lie below it."""
+    return STEPS if lower_bound == -math.inf else _LEVELS
 
 
 def cpu_grid(entry: ActivationScale, lower_bound: float) -> Grid:

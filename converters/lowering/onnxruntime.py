@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import onnx
 
-from edge_sdk.converters.lowering.cpu import GRID, CpuForm
+from edge_sdk.converters.lowering.cpu import GRID, CpuForm, grid_steps
 from edge_sdk.converters.lowering.qdq import insert
 from edge_sdk.converters.passes.equalize_channels import equalized
 from edge_sdk.converters.passes.stem_in_blocks import stem_in_blocks
 from edge_sdk.converters.passes.upsample_as_convolution import upsample_as_convolution
 from edge_sdk.quantization_table import QuantizationTable
 
-__all__ = ["GRID", "form", "lower"]
+__all__ = ["GRID", "form", "grid_steps", "lower"]
 
 
 def form(

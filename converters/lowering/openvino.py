@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import onnx
 
-from edge_sdk.converters.lowering.cpu import CpuForm
+from edge_sdk.converters.lowering.cpu import CpuForm, grid_steps
 from edge_sdk.converters.lowering.qdq import insert
 from edge_sdk.converters.passes.equalize_channels import equalized
 from edge_sdk.quantization_table import QuantizationTable
+
+__all__ = ["GRID", "form", "grid_steps", "lower"]
 
 GRID = "uint8 over the table's range, channel by channel before depthwise convolutions"
 """How bundles report the grid of their activations."""

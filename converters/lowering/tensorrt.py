@@ -76,6 +76,11 @@ _FLOAT = frozenset({"AveragePool", "GlobalAveragePool"})
 """They want integers on both sides, or on none."""
 
 
+def grid_steps(lower_bound: float) -> int:
+    """Return the steps of the grid above zero: as many for every tensor."""
+    return STEPS
+
+
 class TensorrtForm:
     """TensorRT's form of one model: its grids, and what reads integers for a choice of layers.
 

@@ -63,7 +63,7 @@ def qat(
     if seven_bit_weights is None:
         seven_bit_weights = needs_seven_bit_weights(precision.target)
     table = planned_table(
-        Calibration.load(calib), graph, precision.groups, precision.ranges,
+        Calibration.load(calib), graph, precision.groups, precision.target, precision.ranges,
         precision.range_methods(),
     )  # fmt: skip
     start = Quantized(graph, table, precision, seven_bit_weights)

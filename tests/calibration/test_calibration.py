@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def calibration(model_path: Path, folder: Path, tmp_path: Path) -> Calibration:
 def test_the_table_has_every_point_and_weight(
     calibration: Calibration, network: onnx.ModelProto, method: str, tmp_path: Path
 ) -> None:
-    table = calibration.quantization_table(network, method)
+    table = calibration.quantization_table(network, "tensorrt", method)
     points = quantization_points(network)
     assert list(table.activations) == list(points.activations)
     assert {scale.method for scale in table.activations.values()} == {method}
@@ -41,15 +42,27 @@ def test_the_table_has_every_point_and_weight(
 
 
 def test_max_keeps_the_largest_value(calibration: Calibration, network: onnx.ModelProto) -> None:
-    table = calibration.quantization_table(network, "max")
+    table = calibration.quantization_table(network, "tensorrt", "max")
     assert table.activations["images"].scale * STEPS == calibration.histograms["images"].maximum
+
+
+def test_a_finer_grid_clips_less(calibration: Calibration, network: onnx.ModelProto) -> None:
+    """A CPU has 255 steps behind ReLU, TensorRT 127; both have 127 behind a convolution."""
+    cpu, gpu = (
+        calibration.quantization_table(network, target).activations
+        for target in ("openvino", "tensorrt")
+    )
+    bounds = quantization_points(network).lower_bounds
+    signed = [name for name, bound in bounds.items() if bound == -math.inf]
+    assert cpu["relu"].limit > gpu["relu"].limit
+    assert all(cpu[name].limit == gpu[name].limit for name in signed)
 
 
 def test_a_required_group_has_one_scale_and_sign(
     calibration: Calibration, network: onnx.ModelProto
 ) -> None:
     assert ("joined", "pooled") in quantization_points(network).scale_groups
-    scales = calibration.quantization_table(network).activations
+    scales = calibration.quantization_table(network, "tensorrt").activations
     assert scales["joined"] == scales["pooled"]
     own = grid_step(merged([calibration.histograms["pooled"]]), "mse")
     assert scales["pooled"].scale != own
@@ -62,7 +75,8 @@ def test_biases_fit_their_integers(model_path: Path, folder: Path, tmp_path: Pat
     weight[2] *= 1e-13
     tensors["plain.weight"].CopyFrom(numpy_helper.from_array(weight, "plain.weight"))
     onnx.save(model, model_path)
-    table = calibrate(model_path, folder, tmp_path / "model.calib").quantization_table(model)
+    calibration = calibrate(model_path, folder, tmp_path / "model.calib")
+    table = calibration.quantization_table(model, "tensorrt")
     scales = table.weights["plain.weight"].scales.astype(np.float64)
     bias = numpy_helper.to_array(tensors["plain.bias"])
     steps = np.abs(bias) / (table.activations["relu"].scale * scales)
@@ -90,8 +104,9 @@ def test_channels_that_stay_apart_have_steps_of_their_own(
     model = depthwise(model_path)
     calibration = calibrate(model_path, folder, tmp_path / "model.calib", limit=4)
     again = Calibration.load(tmp_path / "model.calib")
-    (steps,) = calibration.quantization_table(model).channels.values()
-    np.testing.assert_array_equal(again.quantization_table(model).channels["relu"], steps)
+    (steps,) = calibration.quantization_table(model, "openvino").channels.values()
+    kept = again.quantization_table(model, "openvino").channels["relu"]
+    np.testing.assert_array_equal(kept, steps)
     peaks = calibration.histograms["relu"].peaks
     assert peaks.max() == np.float32(calibration.histograms["relu"].largest)
     np.testing.assert_allclose(steps * STEPS, np.maximum(peaks, peaks.max() / 1024), rtol=1e-6)
@@ -106,21 +121,21 @@ def test_a_calibration_without_channels_is_made_again(
     calibrate(model_path, folder, path, limit=4)
     altered(path, "no peaks")
     with pytest.raises(EdgeError, match="another version of Edge SDK"):
-        Calibration.load(path).quantization_table(model)
+        Calibration.load(path).quantization_table(model, "openvino")
     again = calibrate(model_path, folder, path, limit=4)
     assert again.reused == 0
-    assert Calibration.load(path).quantization_table(model).channels
+    assert Calibration.load(path).quantization_table(model, "openvino").channels
 
 
 def test_another_model_is_refused(calibration: Calibration, network: onnx.ModelProto) -> None:
     network.graph.node[1].op_type = "Abs"
     with pytest.raises(EdgeError, match="another model"):
-        calibration.quantization_table(network)
+        calibration.quantization_table(network, "tensorrt")
 
 
 def test_an_unknown_method_is_refused(calibration: Calibration, network: onnx.ModelProto) -> None:
     with pytest.raises(EdgeError, match="'best'"):
-        calibration.quantization_table(network, "best")
+        calibration.quantization_table(network, "tensorrt", "best")
 
 
 def test_the_key_does_not_depend_on_the_order_of_images() -> None:

@@ -54,7 +54,7 @@ def test_a_tensor_gets_the_method_that_its_network_wants(model: onnx.ModelProto)
         for name, value in run_float32(exposed, {"images": image}, inner).items():
             histograms[name].add(value)
     calibration = Calibration(model_key(model), "{}", (), histograms)
-    plain = calibration.quantization_table(model)
+    plain = calibration.quantization_table(model, "openvino")
     assert {entry.method for entry in plain.activations.values()} == {"mse"}
     for shown in (images, images[:1]):
         method, chosen = choose_ranges(model, calibration, "openvino", shown)

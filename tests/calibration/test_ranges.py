@@ -21,9 +21,10 @@ def limit(histogram: Histogram, method: str) -> float:
     return STEPS * grid_step(histogram, method)
 
 
-def true_error(values: np.ndarray, step: float) -> float:
-    """Sum of squared errors of rounding to -127..127 steps."""
-    return float(np.square(values - step * np.clip(np.rint(values / step), -STEPS, STEPS)).sum())
+def true_error(values: np.ndarray, limit: float, steps: int = STEPS) -> float:
+    """Sum of squared errors of rounding to a grid of `steps` up to the limit, and down."""
+    step = limit / steps
+    return float(np.square(values - step * np.clip(np.rint(values / step), -steps, steps)).sum())
 
 
 @pytest.fixture(scope="module")
@@ -58,22 +59,30 @@ def test_percentile_is_that_of_numpy(laplace_with_outlier: tuple[np.ndarray, His
     assert limit(histogram, "percentile") == pytest.approx(expected, abs=histogram.width)
 
 
-def test_mse_is_the_best_step_of_the_grid(
-    laplace_with_outlier: tuple[np.ndarray, Histogram],
+@pytest.mark.parametrize("steps", [127, 255])
+def test_mse_is_the_best_range_of_the_grid(
+    laplace_with_outlier: tuple[np.ndarray, Histogram], steps: int
 ) -> None:
     values, histogram = laplace_with_outlier
-    best = min(true_error(values, clip / STEPS) for clip in np.geomspace(2, 60, 150))
-    assert true_error(values, grid_step(histogram, "mse")) < 1.002 * best
-    assert limit(histogram, "mse") < 20
+    best = min(true_error(values, clip, steps) for clip in np.geomspace(2, 60, 150))
+    found = STEPS * grid_step(histogram, "mse", steps)
+    assert true_error(values, found, steps) < 1.002 * best
+    assert found < 0.6 * histogram.largest
+
+
+def test_a_finer_grid_clips_less(laplace_with_outlier: tuple[np.ndarray, Histogram]) -> None:
+    histogram = laplace_with_outlier[1]
+    assert grid_step(histogram, "mse", 255) > 1.05 * grid_step(histogram, "mse")
 
 
 @pytest.mark.parametrize("clip", [3.0, 10.0, 59.0])
+@pytest.mark.parametrize("steps", [127, 255])
 def test_expected_error_is_the_true_one(
-    laplace_with_outlier: tuple[np.ndarray, Histogram], clip: float
+    laplace_with_outlier: tuple[np.ndarray, Histogram], clip: float, steps: int
 ) -> None:
     values, histogram = laplace_with_outlier
-    step = clip / STEPS
-    assert squared_error(histogram, step) == pytest.approx(true_error(values, step), rel=0.01)
+    expected = squared_error(histogram, clip / STEPS, steps)
+    assert expected == pytest.approx(true_error(values, clip, steps), rel=0.01)
 
 
 def test_energy_is_the_sum_of_squares(

@@ -23,9 +23,9 @@ def test_yolox_nano_on_coco_images(shared: Path, tmp_path: Path) -> None:
     assert pixels.total == 6 * 3 * 416 * 416
 
     model = load_model(model_path)
-    largest = calibration.quantization_table(model, "max").activations
+    largest = calibration.quantization_table(model, "openvino", "max").activations
     chosen = {
-        method: calibration.quantization_table(model, method).activations
+        method: calibration.quantization_table(model, "openvino", method).activations
         for method in ("mse", "percentile")
     }
     for scales in chosen.values():

@@ -53,7 +53,7 @@ def test_only_what_gains_is_kept(files: Path, monkeypatch: pytest.MonkeyPatch) -
     """Each step marks its table, and the marks are given a loss."""
     model = load_model(files / "model.onnx")
     plain = calibrate(files / "model.onnx", IMAGES, files / "model.calib", limit=4)
-    table = plain.quantization_table(model)
+    table = plain.quantization_table(model, "onnxruntime")
     losses = iter([0.4, 0.5, 0.45, 0.2, 0.3])
     monkeypatch.setattr(
         refinement, "measure_shift", lambda *_, **__: [Shift(next(losses), 0.0, 1.0)]
@@ -62,8 +62,8 @@ def test_only_what_gains_is_kept(files: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(refinement, "learn_rounding", lambda model, table, *_, **__: marked(table))
     layers = PrecisionPlan.load(files / "plan.yaml").int8_layers
     refined, gains = refinement.refine(
-        model, table, plain.quantization_table(model, "max"), "onnxruntime", images, layers,
-        learned_rounding=True,
+        model, table, plain.quantization_table(model, "onnxruntime", "max"), "onnxruntime", images,
+        layers, learned_rounding=True,
     )  # fmt: skip
     assert [(gain.step, gain.kept) for gain in gains] == [
         ("ranges", False),

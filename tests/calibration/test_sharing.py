@@ -7,7 +7,8 @@ from onnx import helper
 
 from edge_sdk.calibration.observers import Histogram, merged
 from edge_sdk.calibration.ranges import grid_step, squared_error
-from edge_sdk.calibration.sharing import LARGEST_LOSS, scale_groups
+from edge_sdk.calibration.sharing import LARGEST_LOSS, Group, scale_groups
+from edge_sdk.quantization_table import STEPS
 
 
 def concats(*nodes: tuple[tuple[str, ...], str]) -> onnx.ModelProto:
@@ -28,23 +29,34 @@ def members(**scales: float) -> dict[str, Histogram]:
     return {**found, "y": merged(list(found.values()))}
 
 
+def grouped(
+    model: onnx.ModelProto,
+    required: list[Group],
+    histograms: dict[str, Histogram],
+    method: str,
+    steps: int = STEPS,
+) -> list[Group]:
+    """`scale_groups` with the same grid for all."""
+    return scale_groups(model, required, histograms, method, dict.fromkeys(histograms, steps))
+
+
 MODEL = concats((("a", "b"), "y"))
 
 
 def test_members_of_like_ranges_share() -> None:
-    assert scale_groups(MODEL, [], members(a=1, b=1.02), "mse") == [("a", "b", "y")]
+    assert grouped(MODEL, [], members(a=1, b=1.02), "mse") == [("a", "b", "y")]
 
 
 @pytest.mark.parametrize("method", ["mse", "max"])
 def test_a_small_member_keeps_its_scale(method: str) -> None:
-    groups = scale_groups(MODEL, [], members(a=1, b=0.1), method)
+    groups = grouped(MODEL, [], members(a=1, b=0.1), method)
     assert groups == [("a",), ("b",), ("y",)]
 
 
 @pytest.mark.parametrize("ratio", [1.0, 1.03, 1.06, 1.1, 1.5])
 def test_no_member_loses_half_a_decibel(ratio: float) -> None:
     histograms = members(a=1, b=ratio)
-    for group in scale_groups(MODEL, [], histograms, "max"):
+    for group in grouped(MODEL, [], histograms, "max"):
         shared = grid_step(merged([histograms[name] for name in group]), "max")
         for name in group:
             own = squared_error(histograms[name], grid_step(histograms[name], "max"))
@@ -56,7 +68,7 @@ def test_concats_in_a_chain_do_not_add_up_their_losses() -> None:
     scales = {name: 1.04**power for power, name in enumerate("abcd")}
     histograms = {name: normal(scale) for name, scale in scales.items()}
     model = concats((("a", "b"), "x"), (("b", "c"), "y"), (("c", "d"), "z"))
-    groups = scale_groups(model, [], histograms, "max")
+    groups = grouped(model, [], histograms, "max")
     sizes = sorted(len(group) for group in groups)
     assert sizes[-1] > 1
     assert len(groups) > 1
@@ -64,9 +76,9 @@ def test_concats_in_a_chain_do_not_add_up_their_losses() -> None:
 
 def test_required_groups_stay_together_and_join_whole() -> None:
     histograms = {**members(a=1, b=1.01), "pooled": normal(1.01)}
-    assert scale_groups(MODEL, [("y", "pooled")], histograms, "mse") == [("a", "b", "y", "pooled")]
+    assert grouped(MODEL, [("y", "pooled")], histograms, "mse") == [("a", "b", "y", "pooled")]
     histograms["pooled"] = normal(9)
-    groups = scale_groups(MODEL, [("y", "pooled")], histograms, "mse")
+    groups = grouped(MODEL, [("y", "pooled")], histograms, "mse")
     assert ("y", "pooled") in groups
     assert ("a",) in groups
 
@@ -75,9 +87,9 @@ def test_a_dead_member_does_not_forbid_sharing() -> None:
     dead = Histogram(signed=False)
     dead.add(np.zeros(100, np.float32))
     histograms = {**members(a=1), "b": dead}
-    assert scale_groups(MODEL, [], histograms, "mse") == [("a", "b", "y")]
+    assert grouped(MODEL, [], histograms, "mse") == [("a", "b", "y")]
 
 
 def test_tensors_that_are_no_points_are_left_alone() -> None:
     histograms = members(a=1)
-    assert scale_groups(MODEL, [], histograms, "mse") == [("a", "y")]
+    assert grouped(MODEL, [], histograms, "mse") == [("a", "y")]

@@ -260,7 +260,7 @@ def test_every_fault_is_caught_on_a_trained_network(
     counts = calibrate(model, "test://street?seed=3", tmp_path / "model.calib", limit=8)
     graph = load_model(model)
     spec, layers = head_spec_of(graph), frozenset(node.name for node in graph.graph.node)
-    table = counts.quantization_table(graph)
+    table = counts.quantization_table(graph, "onnxruntime")
     int8 = tmp_path / "int8.onnx"
     save_model(lowering(TARGET)(graph, table, layers), int8)
     built = write_bundle(

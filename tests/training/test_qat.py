@@ -67,7 +67,7 @@ def files(tmp_path_factory: pytest.TempPathFactory, toys: Path) -> Path:
 def start(files: Path) -> Quantized:
     """Half of the network's ranges are cut away."""
     graph = load_model(files / "model.onnx")
-    table = Calibration.load(files / "model.calib").quantization_table(graph, "max")
+    table = Calibration.load(files / "model.calib").quantization_table(graph, "openvino", "max")
     activations = {
         name: replace(point, scale=point.scale / 2) for name, point in table.activations.items()
     }
