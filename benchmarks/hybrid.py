@@ -6,9 +6,10 @@
 SUBJECT is n_street, yolox_nano, bccd or aquarium (the last two with --weights). Every candidate
 is made of one float graph and calibrated on the same images, with each tool's own presets; all
 run in the same engine with the same threads. Accuracy is of held-out data: points of mAP50-95
-lost against float, with two-sided 95 % bounds (paired bootstrap over images). Both parts keep
-what they have measured in WORK/SUBJECT; with no --part both are measured and reported. The
-latency counts only on a quiet machine.
+lost against float, with two-sided 95 % bounds (paired bootstrap over images, which are seen in
+several views where they are few; see `views.py`). Both parts keep what they have measured in
+WORK/SUBJECT; with no --part both are measured and reported. The latency counts only on a quiet
+machine.
 
 Peers run in environments of their own:
 
@@ -34,7 +35,6 @@ from hybrid_subjects import subjects
 from hybrid_workshop import ALL_INT8, FLOAT, Candidate, Workshop
 from measure import RESULTS, conditions, report
 
-from edge_sdk.datasets import open_dataset
 from edge_sdk.evaluation import EVALUATION
 from edge_sdk.files import write_text
 
@@ -81,13 +81,14 @@ def _arguments() -> argparse.Namespace:
 
 
 def _accuracy(workshop: Workshop, candidates: list[Candidate]) -> None:
-    dataset = open_dataset(*workshop.subject.held_out)
+    dataset, views = workshop.subject.dataset(), workshop.subject.views
     found = detect(
         workshop.folder / "detections", candidates, workshop.target, workshop.spec, dataset
     )
-    _keep(workshop, "accuracy", losses(found, dataset), {
-        "data": f"{Path(dataset.source).name} {dataset.split}", "images": len(dataset),
-        "calibration_images": len(np.load(workshop.inputs, mmap_mode="r")), **EVALUATION,
+    _keep(workshop, "accuracy", losses(found, dataset, views), {
+        "data": f"{Path(dataset.source).name} {dataset.split}", "images": len(dataset) // views,
+        "views": views, "calibration_images": len(np.load(workshop.inputs, mmap_mode="r")),
+        **EVALUATION,
     })  # fmt: skip
 
 

@@ -85,8 +85,13 @@ def detect(
     return {name: one.found for name, one in detected.items()}
 
 
-def losses(found: dict[str, list[Detections]], dataset: Dataset) -> dict[str, dict[str, float]]:
-    """Return accuracy and loss in points by candidate, with the loss's two-sided 95 % bounds."""
+def losses(
+    found: dict[str, list[Detections]], dataset: Dataset, views: int
+) -> dict[str, dict[str, float]]:
+    """Return accuracy and loss in points by candidate, with the loss's two-sided 95 % bounds.
+
+    `views` is how many consecutive samples show the same image.
+    """
     samples, names = dataset.images, dataset.names
     different = list({id(one): one for one in (found[FLOAT], *found.values())}.values())
     accuracies = [mean_average_precision(one, samples, names).map or 0.0 for one in different]
@@ -98,7 +103,9 @@ def losses(found: dict[str, list[Detections]], dataset: Dataset) -> dict[str, di
             "lower": round(100 * loss.lower, 3),
             "upper": round(100 * loss.upper, 3),
         }
-        for accuracy, loss in zip(accuracies, paired_differences(matches[0], matches), strict=True)
+        for accuracy, loss in zip(
+            accuracies, paired_differences(matches[0], matches, block=views), strict=True
+        )
     ]
     numbers = {id(one): number for number, one in enumerate(different)}
     return {name: rows[numbers[id(one)]] for name, one in found.items()}

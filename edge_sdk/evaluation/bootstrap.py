@@ -78,19 +78,26 @@ def paired_differences(
     *,
     resamples: int = 1000,
     seed: int = 0,
+    block: int = 1,
     progress: Progress = silent,
 ) -> list[Difference]:
-    """Return `paired_difference` of one detector and each of several, in their order."""
+    """Return `paired_difference` of one detector and each of several, in their order.
+
+    Parameters
+    ----------
+    block : so many consecutive samples show the same, and are drawn together.
+    """
     for second in others:
         if [m.objects.tolist() for m in first] != [m.objects.tolist() for m in second]:
             raise EdgeError("The two sets of predictions are not of the same images and labels.")
     if not any(matches.objects.any() for matches in first):
         raise EdgeError("The images hold no object, so that no accuracy can be compared.")
-    images = len(first[0].objects)
+    images = len(first[0].objects) // block
     draws = np.random.default_rng(seed).multinomial(
         images, np.full(images, 1 / images), size=resamples
     )
     weights = np.concatenate([np.ones((1, images), np.int32), draws.astype(np.int32)])
+    weights = weights.repeat(block, axis=1)
     sides = [first, *others]
     means = np.empty((len(sides), len(weights)))
     for number, side in enumerate(sides):

@@ -124,3 +124,22 @@ def test_several_detectors_are_compared_as_one_by_one():
     together = paired_differences(first, others, resamples=60, seed=2)
     assert together == [paired_difference(first, one, resamples=60, seed=2) for one in others]
     assert together[0].value != together[1].value == 0
+
+
+def test_samples_of_a_block_are_drawn_together():
+    """Copies of every image tell no more than the images do."""
+    predictions, samples = random_case(3)
+    others = predictions[::-1]
+    (once,) = paired_differences(
+        match(predictions, samples, NAMES), [match(others, samples, NAMES)], resamples=60
+    )
+    thrice = [index for index in range(len(samples)) for _ in range(3)]
+    sides = [
+        match([side[i] for i in thrice], [samples[i] for i in thrice], NAMES)
+        for side in (predictions, others)
+    ]
+    (together,) = paired_differences(sides[0], sides[1:], resamples=60, block=3)
+    (apart,) = paired_differences(sides[0], sides[1:], resamples=60)
+    assert together.images == once.images
+    assert together.upper - together.lower > 1.3 * (apart.upper - apart.lower)
+    assert together.upper - together.lower == pytest.approx(once.upper - once.lower, rel=0.2)
