@@ -14,6 +14,8 @@ from edge_sdk.errors import EdgeError
 
 LIBRARIES = ("openvino", "onnxruntime", "tensorrt", "tensorrt-rtx")
 REMOTE = "remote"
+_ON_THE_DEVICE = {"sm72": "Jetson Xavier", "sm87": "Jetson Orin"}
+"""Capabilities that no library builds for elsewhere, and that TensorRT-RTX does not know."""
 _CPU = frozenset({"openvino", "onnxruntime"})
 
 
@@ -46,6 +48,11 @@ class Target:
                 f"There is no target {name!r}: choose one of openvino, onnxruntime, tensorrt, "
                 "tensorrt:remote, or tensorrt-rtx:smNN with the compute capability of the GPU, "
                 "such as tensorrt-rtx:sm75."
+            )
+        if jetson := _ON_THE_DEVICE.get(variant):
+            raise EdgeError(
+                f"There is no target {name!r}: a {jetson} ({variant}) builds its engines itself. Use "
+                "tensorrt:remote, whose bundle carries the graph and the commands for the device."
             )
         return target
 

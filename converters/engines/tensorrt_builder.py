@@ -17,7 +17,7 @@ from typing import Any
 from edge_sdk.converters.engines.interrupt import noted_interrupt
 from edge_sdk.cuda_driver import first_gpu
 from edge_sdk.errors import EdgeError, NoInt8Kernel
-from edge_sdk.files import replacing
+from edge_sdk.files import make_folder, replacing
 from edge_sdk.progress import Progress, silent
 
 
@@ -204,14 +204,8 @@ def _set_capability(trt: ModuleType, config: Any, capability: str) -> None:
         name = capability.upper()
     else:
         known = ", ".join(capabilities(trt)) or "none"
-        hint = (
-            " Jetson Orin (sm87) builds on the device: use tensorrt:remote."
-            if capability == "sm87"
-            else ""
-        )
         raise EdgeError(
             f"{trt.__name__} {trt.__version__} cannot build for {capability}, only for {known}."
-            f"{hint}"
         )
     if hasattr(trt, "ComputeCapability"):
         config.num_compute_capabilities = 1
@@ -277,6 +271,7 @@ def _timing_cache(trt: ModuleType, config: Any, path: Path | None) -> Any:
     """Let the build use the cache of a file; TensorRT-RTX, which times nothing, has none."""
     if path is None or hasattr(trt, "ComputeCapability"):
         return None
+    make_folder(path.parent)  # what cannot be made is told before the build
     cache = config.create_timing_cache(path.read_bytes() if path.is_file() else b"")
     if cache is None or not config.set_timing_cache(cache, False):
         raise EdgeError(

@@ -27,3 +27,8 @@ def test_a_target_is_taken_apart(name: str, lowering: str, builder: str, folder:
 def test_an_unknown_target_is_refused(name: str) -> None:
     with pytest.raises(EdgeError, match="There is no target"):
         Target.parse(name)
+
+
+def test_a_jetson_is_no_target_of_another_machine() -> None:
+    with pytest.raises(EdgeError, match=r"a Jetson Orin \(sm87\) builds its engines itself"):
+        Target.parse("tensorrt-rtx:sm87")
