@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import chain, repeat
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +11,19 @@ import numpy.typing as npt
 
 from edge_sdk.errors import EdgeError
 from edge_sdk.images import SUFFIXES, read_image
+from edge_sdk.runtime.log import log
 from edge_sdk.runtime.sources.source import Source
 
 
 class PictureSource(Source):
     """Picture files in the order given, at `fps` pictures a second of video.
 
-    `loop` is how often to show them; None for ever.
+    `loop` is how often to show them; None for ever. One that cannot be read is left out, and told.
 
     Raises
     ------
     EdgeError
-        If there is none; while reading, if one cannot be read.
+        If there is none; while reading, if none can be read.
     """
 
     def __init__(
@@ -35,8 +36,19 @@ class PictureSource(Source):
         self._loop = loop
 
     def _images(self) -> Iterator[npt.NDArray[np.uint8]]:
-        rounds = repeat(self._paths) if self._loop is None else repeat(self._paths, self._loop)
-        return map(read_image, chain.from_iterable(rounds))
+        for _ in repeat(None) if self._loop is None else repeat(None, self._loop):
+            unreadable: list[EdgeError] = []
+            for path in self._paths:
+                try:
+                    image = read_image(path)
+                except EdgeError as error:
+                    unreadable.append(error)
+                    self.damaged += 1
+                    log.warning("%s: left out: %s", self.name, error)
+                else:
+                    yield image
+            if len(unreadable) == len(self._paths):
+                raise unreadable[0]
 
 
 def is_picture(path: Path) -> bool:

@@ -191,6 +191,16 @@ def test_absent_webcam_is_named() -> None:
         list(source)
 
 
+def test_a_picture_among_others_that_cannot_be_read_is_left_out(
+    pictures: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (pictures / "1.png").write_bytes(b"not a picture")
+    with open_source(f"{pictures}?loop=2") as source:
+        found = [frame.image.shape[1] for frame in source]
+        assert (found, source.damaged) == ([8, 9, 10] * 2, 2)
+    assert "1.png is corrupt" in caplog.text
+
+
 def test_files_are_played_again(video: Path, pictures: Path) -> None:
     with open_source(f"{video}?loop=2&fps=4") as source:
         frames = list(source)
