@@ -5,8 +5,8 @@
 
 SUBJECT is n_street, bccd or aquarium. Float is the network with the branches of its training,
 fused has one convolution a block; then all layers in INT8, and the hybrids that the search finds
-for two shifts. Where all-INT8 loses more than 0.1 points, it is trained with its rounding
-(`edge-sdk qat`). Everything runs in OpenVINO, is calibrated and trained on training images and
+for two shifts. Where all-INT8 loses more than --worth points, it is trained with its
+rounding (`edge-sdk qat`). Everything runs in OpenVINO, is calibrated and trained on training images and
 measured on held-out ones: points of mAP50-95, and the points lost against float with two-sided
 95 % bounds (paired bootstrap over images, which are seen in several views where they are few; see
 `views.py`). What has been made in WORK/SUBJECT is not made again. `--table` prints the results of
@@ -49,8 +49,6 @@ FUSED, QAT = "fused", "QAT"
 SHIFTS = (0.003, 0.0005)
 HYBRIDS = tuple(f"{HYBRID}: shift {shift:g}" for shift in SHIFTS)
 STAGES = (FLOAT, FUSED, f"{ALL_INT8}: mse", *HYBRIDS, QAT)
-WORTH_TRAINING = 0.1
-"""Points that all-INT8 loses, above which it is trained with its rounding."""
 
 
 def trained(workshop: Workshop, folder: Path, steps: int, lr: float) -> Candidate:
@@ -83,6 +81,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=1000, help="of the test camera")
     parser.add_argument("--steps", type=int, default=60, help="of the training")
     parser.add_argument("--lr", type=float, default=5e-5, help="of the training, at its peak")
+    parser.add_argument("--worth", type=float, default=0.3, help="points lost that call for it")
     parser.add_argument("--table", action="store_true")
     arguments = parser.parse_args()
     if arguments.table:
@@ -95,10 +94,10 @@ def main() -> None:
         arguments.subject
     ]
     folder = arguments.work / arguments.subject
-    measure(arguments.subject, subject, folder, arguments.steps, arguments.lr)
+    measure(arguments.subject, subject, folder, arguments.steps, arguments.lr, arguments.worth)
 
 
-def measure(name: str, subject: Subject, folder: Path, steps: int, lr: float) -> None:
+def measure(name: str, subject: Subject, folder: Path, steps: int, lr: float, worth: float) -> None:
     """Make all engines, run them over the held-out images, and report."""
     workshop = Workshop(subject, folder, TARGET, {})
     candidates = [
@@ -113,7 +112,7 @@ def measure(name: str, subject: Subject, folder: Path, steps: int, lr: float) ->
     dataset, views = subject.dataset(), subject.views
     found = detect(folder / "detections", candidates, TARGET, workshop.spec, dataset)
     rows = losses(found, dataset, views)
-    if rows[candidates[2].name]["loss"] > WORTH_TRAINING:
+    if rows[candidates[2].name]["loss"] > worth:
         candidates.append(trained(workshop, folder, steps, lr))
         found = detect(folder / "detections", candidates, TARGET, workshop.spec, dataset)
         rows = losses(found, dataset, views)
