@@ -5,8 +5,8 @@
 
 SUBJECT is n_street, bccd or aquarium. Float is the network with the branches of its training,
 fused has one convolution a block; then all layers in INT8, and the hybrids that the search finds
-for two shifts. Where all-INT8 loses more than --worth points, it is trained with its
-rounding (`edge-sdk qat`). Everything runs in OpenVINO, is calibrated and trained on training images and
+for two shifts. Where all-INT8 loses more than --worth points, it is trained with its rounding
+(`edge-sdk qat`). Everything runs in OpenVINO, is calibrated and trained on training images and
 measured on held-out ones: points of mAP50-95, and the points lost against float with two-sided
 95 % bounds (paired bootstrap over images, which are seen in several views where they are few; see
 `views.py`). What has been made in WORK/SUBJECT is not made again. `--table` prints the results of
