@@ -93,9 +93,9 @@ def choose_ranges(
     ranked = dict(zip(own, losses.mean(axis=1).tolist(), strict=True))
     worst = sorted(groups, key=lambda entry: -ranked[entry])[:_WORST]
     others = [
-        calibration.quantization_table(model, target, best, dict.fromkeys(table.activations, method))
-        for method in METHODS
-        if method != best
+        calibration.quantization_table(model, target, best, dict.fromkeys(table.activations, other))
+        for other in METHODS
+        if other != best
     ]
     trials = [
         (entry, other.activations[groups[entry][0]]) for entry in worst for other in others

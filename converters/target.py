@@ -51,8 +51,8 @@ class Target:
             )
         if jetson := _ON_THE_DEVICE.get(variant):
             raise EdgeError(
-                f"There is no target {name!r}: a {jetson} ({variant}) builds its engines itself. Use "
-                "tensorrt:remote, whose bundle carries the graph and the commands for the device."
+                f"There is no target {name!r}: a {jetson} ({variant}) builds its engines itself. "
+                "Use tensorrt:remote, whose bundle carries the graph and the commands for it."
             )
         return target
 
