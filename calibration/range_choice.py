@@ -97,9 +97,7 @@ def choose_ranges(
         for other in METHODS
         if other != best
     ]
-    trials = [
-        (entry, other.activations[groups[entry][0]]) for entry in worst for other in others
-    ]
+    trials = [(entry, other.activations[groups[entry][0]]) for entry in worst for other in others]
     wirings = [rounded_alone(groups[entry], other) for entry, other in trials]
     tried = [*(own[entry] for entry in worst), *wirings]
     found = _losses(bench, tried, images, progress, "choosing ranges").mean(axis=1).tolist()

@@ -138,9 +138,7 @@ def _least(counts: _Counts, histogram: Histogram, limits: _Counts, steps: int) -
     return int(np.argmin(_squared_errors(counts, histogram, limits, steps)))
 
 
-def _squared_errors(
-    counts: _Counts, histogram: Histogram, limits: _Counts, steps: int
-) -> _Counts:
+def _squared_errors(counts: _Counts, histogram: Histogram, limits: _Counts, steps: int) -> _Counts:
     """Return for each range the sum of squared errors (the module's F, bin by bin)."""
     edges = _edges(histogram)
     step = limits[:, None] / steps
