@@ -1,10 +1,10 @@
 """Held-out images seen in several ways, so that few images tell small losses apart.
 
 What rounding does to an image is chance: move it by some pixels, and other detections are lost and
-won. Two INT8 engines that lose equally much on a street of cameras therefore differ by half a
-point on 72 images. An image that is mirrored and cropped a little is as good an image, and rounded
-anew; the loss is measured over all views together. They do not make more images of one: those of
-the bounds are drawn with all their views (see `paired_differences`, `block`).
+won. Two INT8 engines that lose equally much can therefore differ by half a point on 72 images. An
+image that is mirrored and cropped a little is as good an image, and rounded anew; the loss is
+measured over all views together. They do not make more images of one: those of the bounds are drawn
+with all their views (see `paired_differences`, `block`).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class View(Sample):
         return np.ascontiguousarray((image[:, ::-1] if self.mirrored else image)[top:, left:])
 
     @cached_property
-    def labels(self) -> Labels:  # type: ignore[override]  # as a property is
+    def labels(self) -> Labels:  # type: ignore[override]  # a property of Sample
         """The objects that are left."""
         known, (top, left) = self.image.labels, self.corner
         boxes = known.boxes.copy()

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_sdk.calibration.observers import BINS, Histogram, merged
-from edge_sdk.calibration.ranges import channel_steps, grid_step
-from edge_sdk.calibration.sharing import scale_groups
+from edge_sdk.calibration.observers import BINS, Histogram
+from edge_sdk.calibration.ranges import channel_steps
+from edge_sdk.calibration.sharing import scale_groups, shared_scale
 from edge_sdk.converters.weight_scales import weight_scales
 from edge_sdk.errors import EdgeError
 from edge_sdk.files import replacing
-from edge_sdk.quantization_table import ActivationScale, QuantizationTable
+from edge_sdk.quantization_table import QuantizationTable
 
 if TYPE_CHECKING:
     import onnx
@@ -92,12 +92,10 @@ class Calibration:
         self._check_points(points)
         scales = {}
         exceptions = exceptions or {}
-        steps = {name: grid_steps(target, low) for name, low in points.lower_bounds.items()}
+        steps = grid_steps(target, points)
         for group in scale_groups(model, points.scale_groups, self.histograms, method, steps):
-            histogram = merged([self.histograms[name] for name in group])
             own = next((exceptions[name] for name in group if name in exceptions), method)
-            step = grid_step(histogram, own, min(steps[name] for name in group))
-            scale = ActivationScale(step, histogram.signed, own)
+            scale = shared_scale(group, self.histograms, own, steps)
             scales.update(dict.fromkeys(group, scale))
         scales = {name: scales[name] for name in points.activations}
         weights = weight_scales(model, points.weights, scales)

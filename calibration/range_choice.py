@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from edge_sdk.calibration.calibration import Calibration
 from edge_sdk.calibration.sensitivity import ShiftBench
+from edge_sdk.calibration.sharing import shared_scale
 from edge_sdk.progress import Progress, silent
 from edge_sdk.quantization_table import ActivationScale, QuantizationTable
 
@@ -68,14 +69,14 @@ def choose_ranges(
     seven_bit_weights : for CPUs without VNNI.
     progress : told of each image.
     """
-    from edge_sdk.converters.quantization_points import weighted_layers
+    from edge_sdk.converters.lowering import grid_steps
+    from edge_sdk.converters.quantization_points import quantization_points, weighted_layers
     from edge_sdk.converters.switchable import SwitchableNetwork
 
-    table = calibration.quantization_table(model, target, DEFAULT)
-    network = SwitchableNetwork(model, table, target, seven_bit_weights=seven_bit_weights)
+    tables = {method: calibration.quantization_table(model, target, method) for method in METHODS}
+    network = SwitchableNetwork(model, tables[DEFAULT], target, seven_bit_weights=seven_bit_weights)
     layers = frozenset(node.name for node in weighted_layers(network.index))
     bench = ShiftBench(model, network)
-    tables = {method: calibration.quantization_table(model, target, method) for method in METHODS}
     whole = [network.rewired(layers, tables[method]) for method in METHODS]
     best = METHODS[_best(_losses(bench, whole, images, progress, "choosing a range method"))]
     table = tables[best]
@@ -92,12 +93,13 @@ def choose_ranges(
     losses = _losses(bench, list(own.values()), images[:_RANKING], progress, "ranking ranges")
     ranked = dict(zip(own, losses.mean(axis=1).tolist(), strict=True))
     worst = sorted(groups, key=lambda entry: -ranked[entry])[:_WORST]
-    others = [
-        calibration.quantization_table(model, target, best, dict.fromkeys(table.activations, other))
-        for other in METHODS
-        if other != best
+    steps = grid_steps(target, quantization_points(model))
+    trials = [
+        (entry, shared_scale(groups[entry], calibration.histograms, method, steps))
+        for entry in worst
+        for method in METHODS
+        if method != best
     ]
-    trials = [(entry, other.activations[groups[entry][0]]) for entry in worst for other in others]
     wirings = [rounded_alone(groups[entry], other) for entry, other in trials]
     tried = [*(own[entry] for entry in worst), *wirings]
     found = _losses(bench, tried, images, progress, "choosing ranges").mean(axis=1).tolist()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from edge_sdk.calibration.observers import Histogram, merged
 from edge_sdk.calibration.ranges import grid_step, squared_error
+from edge_sdk.quantization_table import ActivationScale
 
 if TYPE_CHECKING:
     import onnx
@@ -49,14 +50,13 @@ def scale_groups(
     for group in required:
         group_of.update(dict.fromkeys(group, group))
 
-    def shared_step(group: Group) -> float:
-        histogram = merged([histograms[name] for name in group])
-        return grid_step(histogram, method, min(steps[name] for name in group))
+    def step_of(group: Group) -> float:
+        return shared_scale(group, histograms, method, steps).scale
 
     def error(name: str, step: float) -> float:
         return squared_error(histograms[name], step, steps[name])
 
-    alone = {group: shared_step(group) for group in set(group_of.values())}
+    alone = {group: step_of(group) for group in set(group_of.values())}
     own = {name: error(name, alone[group_of[name]]) for name in histograms}
     for node in model.graph.node:
         ends = (name for name in (*node.input, *node.output) if name in group_of)
@@ -64,10 +64,22 @@ def scale_groups(
         if node.op_type != "Concat" or len(groups) < 2:
             continue
         union = tuple(name for group in groups for name in group)
-        step = shared_step(union)
+        step = step_of(union)
         if all(_loss(own[name], error(name, step)) < LARGEST_LOSS for name in union):
             group_of.update(dict.fromkeys(union, union))
     return list(dict.fromkeys(group_of.values()))
+
+
+def shared_scale(
+    group: Sequence[str],
+    histograms: Mapping[str, Histogram],
+    method: str,
+    steps: Mapping[str, int],
+) -> ActivationScale:
+    """Return the scale of tensors that share one; the parameters are those of `scale_groups`."""
+    histogram = merged([histograms[name] for name in group])
+    step = grid_step(histogram, method, min(steps[name] for name in group))
+    return ActivationScale(step, histogram.signed, method)
 
 
 def _loss(own: float, shared: float) -> float:

@@ -15,6 +15,7 @@ from edge_sdk.converters.target import Target
 if TYPE_CHECKING:
     import onnx
 
+    from edge_sdk.converters.quantization_points import QuantizationPoints
     from edge_sdk.quantization_table import QuantizationTable
 
 
@@ -50,15 +51,16 @@ def grid(target: str) -> str:
     return text
 
 
-def grid_steps(target: str, lower_bound: float) -> int:
-    """Return how many steps a target's grid has between zero and the end of a tensor's range.
+def grid_steps(target: str, points: QuantizationPoints) -> dict[str, int]:
+    """Return how many steps a target's grid has, by tensor, between zero and the end of its range.
 
-    Parameters
-    ----------
-    lower_bound : the least value that the graph allows the tensor, -inf where it allows any.
+    Raises
+    ------
+    EdgeError
+        If there is no such target.
     """
-    steps: int = _module(target).grid_steps(lower_bound)
-    return steps
+    steps: Callable[[float], int] = _module(target).grid_steps
+    return {name: steps(lower_bound) for name, lower_bound in points.lower_bounds.items()}
 
 
 def float_by_default(target: str, model: onnx.ModelProto) -> dict[str, str]:

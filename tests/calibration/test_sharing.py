@@ -34,10 +34,9 @@ def grouped(
     required: list[Group],
     histograms: dict[str, Histogram],
     method: str,
-    steps: int = STEPS,
 ) -> list[Group]:
     """`scale_groups` with the same grid for all."""
-    return scale_groups(model, required, histograms, method, dict.fromkeys(histograms, steps))
+    return scale_groups(model, required, histograms, method, dict.fromkeys(histograms, STEPS))
 
 
 MODEL = concats((("a", "b"), "y"))
