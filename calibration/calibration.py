@@ -93,9 +93,11 @@ class Calibration:
         scales = {}
         exceptions = exceptions or {}
         steps = grid_steps(target, points)
-        for group in scale_groups(model, points.scale_groups, self.histograms, method, steps):
+        groups = scale_groups(model, points.scale_groups, self.histograms, method, steps)
+        for group, scale in groups.items():
             own = next((exceptions[name] for name in group if name in exceptions), method)
-            scale = shared_scale(group, self.histograms, own, steps)
+            if own != method:
+                scale = shared_scale(group, self.histograms, own, steps)
             scales.update(dict.fromkeys(group, scale))
         scales = {name: scales[name] for name in points.activations}
         weights = weight_scales(model, points.weights, scales)

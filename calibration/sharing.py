@@ -31,7 +31,7 @@ def scale_groups(
     histograms: Mapping[str, Histogram],
     method: str,
     steps: Mapping[str, int],
-) -> list[Group]:
+) -> dict[Group, ActivationScale]:
     """Divide the tensors into groups that share one scale.
 
     Parameters
@@ -44,30 +44,31 @@ def scale_groups(
 
     Returns
     -------
-    Disjoint groups; each tensor is in one.
+    Disjoint groups, each tensor in one, with their scales.
     """
     group_of: dict[str, Group] = {name: (name,) for name in histograms}
     for group in required:
         group_of.update(dict.fromkeys(group, group))
 
-    def step_of(group: Group) -> float:
-        return shared_scale(group, histograms, method, steps).scale
+    def scale_of(group: Group) -> ActivationScale:
+        return shared_scale(group, histograms, method, steps)
 
-    def error(name: str, step: float) -> float:
-        return squared_error(histograms[name], step, steps[name])
+    def error(name: str, scale: ActivationScale) -> float:
+        return squared_error(histograms[name], scale.scale, steps[name])
 
-    alone = {group: step_of(group) for group in set(group_of.values())}
-    own = {name: error(name, alone[group_of[name]]) for name in histograms}
+    scales = {group: scale_of(group) for group in dict.fromkeys(group_of.values())}
+    own = {name: error(name, scales[group_of[name]]) for name in histograms}
     for node in model.graph.node:
         ends = (name for name in (*node.input, *node.output) if name in group_of)
         groups = dict.fromkeys(group_of[name] for name in ends)
         if node.op_type != "Concat" or len(groups) < 2:
             continue
         union = tuple(name for group in groups for name in group)
-        step = step_of(union)
-        if all(_loss(own[name], error(name, step)) < LARGEST_LOSS for name in union):
+        scale = scale_of(union)
+        if all(_loss(own[name], error(name, scale)) < LARGEST_LOSS for name in union):
             group_of.update(dict.fromkeys(union, union))
-    return list(dict.fromkeys(group_of.values()))
+            scales[union] = scale
+    return {group: scales[group] for group in group_of.values()}
 
 
 def shared_scale(

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 SHOWN = 6
 """Histograms on the page: the tensors whose ranges were cut the most."""
-STEPS = 127
-"""Steps of the table's grid from zero to the end of a range."""
 
 
 def bundle_report(

@@ -32,23 +32,26 @@ class PictureSource(Source):
         if not paths:
             raise EdgeError(f"{name} holds no picture ({', '.join(sorted(SUFFIXES))}).")
         super().__init__(name, fps)
-        self._paths = paths
+        self._paths = list(paths)
         self._loop = loop
 
     def _images(self) -> Iterator[npt.NDArray[np.uint8]]:
         for _ in repeat(None) if self._loop is None else repeat(None, self._loop):
-            unreadable: list[EdgeError] = []
-            for path in self._paths:
+            for path in tuple(self._paths):
                 try:
                     image = read_image(path)
                 except EdgeError as error:
-                    unreadable.append(error)
-                    self.damaged += 1
-                    log.warning("%s: left out: %s", self.name, error)
+                    self._leave_out(path, error)
                 else:
                     yield image
-            if len(unreadable) == len(self._paths):
-                raise unreadable[0]
+
+    def _leave_out(self, path: Path, error: EdgeError) -> None:
+        """Show a picture in no round any more."""
+        self.damaged += 1
+        log.warning("%s: left out: %s", self.name, error)
+        self._paths.remove(path)
+        if not self._paths:
+            raise error
 
 
 def is_picture(path: Path) -> bool:

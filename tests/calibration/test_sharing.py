@@ -7,7 +7,7 @@ from onnx import helper
 
 from edge_sdk.calibration.observers import Histogram, merged
 from edge_sdk.calibration.ranges import grid_step, squared_error
-from edge_sdk.calibration.sharing import LARGEST_LOSS, Group, scale_groups
+from edge_sdk.calibration.sharing import LARGEST_LOSS, Group, scale_groups, shared_scale
 from edge_sdk.quantization_table import STEPS
 
 
@@ -35,8 +35,12 @@ def grouped(
     histograms: dict[str, Histogram],
     method: str,
 ) -> list[Group]:
-    """`scale_groups` with the same grid for all."""
-    return scale_groups(model, required, histograms, method, dict.fromkeys(histograms, STEPS))
+    """The groups of `scale_groups` with the same grid for all; their scales are checked."""
+    grids = dict.fromkeys(histograms, STEPS)
+    groups = scale_groups(model, required, histograms, method, grids)
+    for group, scale in groups.items():
+        assert scale == shared_scale(group, histograms, method, grids)
+    return list(groups)
 
 
 MODEL = concats((("a", "b"), "y"))

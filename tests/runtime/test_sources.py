@@ -197,8 +197,8 @@ def test_a_picture_among_others_that_cannot_be_read_is_left_out(
     (pictures / "1.png").write_bytes(b"not a picture")
     with open_source(f"{pictures}?loop=2") as source:
         found = [frame.image.shape[1] for frame in source]
-        assert (found, source.damaged) == ([8, 9, 10] * 2, 2)
-    assert "1.png is corrupt" in caplog.text
+        assert (found, source.damaged) == ([8, 9, 10] * 2, 1)
+    assert caplog.text.count("1.png is corrupt") == 1
 
 
 def test_files_are_played_again(video: Path, pictures: Path) -> None:
