@@ -22,12 +22,13 @@ class StatsFile:
 
     Each holds `seconds` since the start, `fps`, `counts` (since the start), `stages_ms` and
     `cameras`, `temperatures` (degrees Celsius) and `clocks` (MHz), where the kernel tells them;
-    the last one also `"final": true`. Lines also come while no frames do.
+    the last one also `"final": true`. Lines also come while no frames do. `address` may divide the
+    file (see `FileSeries`).
     """
 
-    def __init__(self, path: Path | str, pipeline: Pipeline) -> None:
-        self.name = str(path)
-        self._file = LineFile(path)
+    def __init__(self, address: Path | str, pipeline: Pipeline) -> None:
+        self.name = str(address)
+        self._file = LineFile(address)
         self._pipeline = pipeline
         self._delivered = 0
         self._mark = pipeline.mark()

@@ -32,8 +32,8 @@ def run(
     sink: Annotated[
         list[str] | None,
         typer.Option(
-            help="A video to write, a .jsonl file, http://HOST/PATH, mqtt://HOST/TOPIC, "
-            "shm://NAME, or 'window'. May be repeated."
+            help="A video to write or a .jsonl file (?every=SECONDS&keep=N for the newest N), "
+            "http://HOST/PATH, mqtt://HOST/TOPIC, shm://NAME, or 'window'. May be repeated."
         ),
     ] = None,
     policy: Annotated[
@@ -45,7 +45,9 @@ def run(
     ] = None,
     duration: Annotated[float | None, typer.Option(help="Seconds to run.")] = None,
     max_frames: Annotated[int | None, typer.Option(help="Results to stop after.")] = None,
-    stats: Annotated[Path | None, typer.Option(help="A .jsonl file, one line a second.")] = None,
+    stats: Annotated[
+        str | None, typer.Option(help="A .jsonl file (?every=, ?keep=), one line a second.")
+    ] = None,
     serve: Annotated[
         str | None,
         typer.Option(help="HOST:PORT of a live page and /metrics, such as 127.0.0.1:8080."),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edge_sdk.errors import EdgeError
-from edge_sdk.runtime.sources.uri import redacted_uri
+from edge_sdk.runtime.sources.uri import parse_uri, redacted_uri
 
 if TYPE_CHECKING:
     from edge_sdk.runtime.result import Result
@@ -34,9 +34,10 @@ def open_sink(uri: str | Path) -> OpenSink:
     Parameters
     ----------
     uri : a video file to write (`.mp4`, `.mkv` or `.avi`, with boxes drawn; see
-        `video_file.VideoFile`), a file for JSON lines (`.jsonl`), an `http://` or `https://` URL
-        to post JSON to, `mqtt://HOST:PORT/TOPIC`, `shm://NAME` (see `shared_ring.RingReader`),
-        or "window".
+        `video_file.VideoFile`), a file for JSON lines (`.jsonl`), both with
+        `?every=SECONDS&keep=N` for the newest N files (see `file_series`), an `http://` or
+        `https://` URL to post JSON to, `mqtt://HOST:PORT/TOPIC`, `shm://NAME` (see
+        `shared_ring.RingReader`), or "window".
 
     Raises
     ------
@@ -48,15 +49,15 @@ def open_sink(uri: str | Path) -> OpenSink:
     scheme, colon, rest = str(uri).partition("://")
     if colon:
         return _open_url(scheme, rest, str(uri))
-    suffix = Path(uri).suffix.lower()
+    suffix = Path(parse_uri(str(uri)).place).suffix.lower()
     if suffix in (".mp4", ".mkv", ".avi"):
         from edge_sdk.runtime.sinks.video_file import VideoFile
 
-        return VideoFile(Path(uri))
+        return VideoFile(uri)
     if suffix == ".jsonl":
         from edge_sdk.runtime.sinks.json_lines import JsonLines
 
-        return JsonLines(Path(uri))
+        return JsonLines(uri)
     if str(uri) == "window":
         from edge_sdk.runtime.sinks.window import Window
 

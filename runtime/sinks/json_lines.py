@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 class JsonLines:
     """Lines with what `record` tells of a result.
 
-    The file is written as it goes, line by line, so that others can follow it.
+    The file is written as it goes, line by line, so that others can follow it; `address` may
+    divide it (see `FileSeries`).
     """
 
-    def __init__(self, path: Path) -> None:
-        self.name = str(path)
-        self._file = LineFile(path)
+    def __init__(self, address: Path | str) -> None:
+        self.name = str(address)
+        self._file = LineFile(address)
 
     def __call__(self, result: Result) -> None:
         """Write a line."""

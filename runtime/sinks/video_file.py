@@ -16,6 +16,7 @@ import numpy.typing as npt
 from edge_sdk.errors import EdgeError
 from edge_sdk.files import replacing
 from edge_sdk.opencv import opencv
+from edge_sdk.runtime.file_series import FileSeries
 from edge_sdk.runtime.sinks.encoder import Encoder, OpenCvEncoder, h264_encoder
 from edge_sdk.runtime.sources import Source
 
@@ -29,6 +30,8 @@ RETRY = 10.0
 class VideoFile:
     """One file a source, at the source's rate: `out.mp4`, and for further ones `out-2.mp4`...
 
+    `address` may divide them, `out.mp4?every=600&keep=144` (see `FileSeries`).
+
     An .mp4 or .mkv is H.264 and grows as it is written: whatever happens to the program, it
     plays up to the last second. Other files (.avi, and all where there is no encoder for H.264)
     appear, whole, when the sink is closed. Where frames were missed, the last picture stays, so
@@ -41,12 +44,13 @@ class VideoFile:
         If there can be no such file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, address: Path | str) -> None:
         opencv("Writing video")
-        _check(path)
-        self.name = str(path)
-        self._path = path
+        self._series = FileSeries(address)
+        _check(self._series.path)
+        self.name = str(address)
         self._files: dict[Source, _Writer] = {}
+        self._numbers: dict[Source, int] = {}
         self._begun = 0
         self._failed: dict[Source, tuple[float, Exception]] = {}
 
@@ -57,20 +61,23 @@ class VideoFile:
         if reason is not None and perf_counter() - since < RETRY:
             raise reason.with_traceback(None)
         try:
+            if source in self._files and self._series.over(self._numbers[source]):
+                self._files.pop(source).close()
             if source not in self._files:
                 self._files[source] = self._begin(source, result.annotated.shape[:2])
             self._files[source].write(result.annotated, result.frame.timestamp)
         except (OSError, EdgeError) as error:
             self._failed[source] = perf_counter(), error
+            if not self._series.divided:  # what is there is not written over
+                self._numbers.pop(source, None)
             if source in self._files:
                 with suppress(OSError):
                     self._files.pop(source).close()
             raise
 
     def _begin(self, source: Source, size: tuple[int, int]) -> _Writer:
-        number = self._begun + 1
-        name = self._path.stem + (f"-{number}" if number > 1 else "") + self._path.suffix
-        path, encoder = self._path.with_name(name), None
+        number = self._numbers.get(source, self._begun + 1)
+        path, encoder = self._series.begin(number), None
         if path.suffix.lower() != ".avi":
             encoder = h264_encoder(path, size, source.fps)
         with ExitStack() as begun:
@@ -78,7 +85,7 @@ class VideoFile:
                 encoder = OpenCvEncoder(begun.enter_context(replacing(path)), size, source.fps)
             begun.callback(encoder.close)
             writer = _Writer(encoder, size, begun.pop_all())
-        self._begun = number
+        self._numbers[source], self._begun = number, max(number, self._begun)
         return writer
 
     def close(self) -> None:

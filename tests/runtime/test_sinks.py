@@ -15,7 +15,15 @@ from scripted import Scripted
 
 from edge_sdk.detections import Detections
 from edge_sdk.errors import EdgeError
-from edge_sdk.runtime import Frame, Result, StageTimes, open_sink, stats_file, stream
+from edge_sdk.runtime import (
+    Frame,
+    Result,
+    StageTimes,
+    file_series,
+    open_sink,
+    stats_file,
+    stream,
+)
 from edge_sdk.runtime.sinks import encoder, video_file
 from edge_sdk.runtime.sources.pictures import PictureSource
 
@@ -176,6 +184,24 @@ def test_each_source_has_a_video_of_its_own(tmp_path: Path) -> None:
         (10, 3),
     ]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out-2.mp4", "out.mp4"]
+
+
+def test_videos_are_divided_by_source_and_begin_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = iter(range(100))
+    monkeypatch.setattr(file_series, "perf_counter", lambda: next(seconds))
+    sink = open_sink(f"{tmp_path}/out.mp4?every=4&keep=2")
+    one, other = source("one", 10), source("other", 5)
+    for index in range(9):
+        sink(result(one, index))
+        sink(result(other, index, (32, 32)))
+    sink.close()
+    rows: dict[str, list[int]] = {}
+    for path in sorted(tmp_path.iterdir()):
+        rows.setdefault(path.stem.rpartition("-")[0], []).append(len(read(path)[1]))
+    assert {name: len(row) for name, row in rows.items()} == {"out": 2, "out-2": 2}
+    assert all(count > 0 for row in rows.values() for count in row)
 
 
 def test_pictures_of_other_sizes_are_fitted(tmp_path: Path) -> None:
