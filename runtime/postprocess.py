@@ -57,9 +57,7 @@ class Postprocessor:
         max_candidates: int = 1000,
         max_detections: int = 300,
     ) -> None:
-        for name, value in (("score", score), ("iou", iou)):
-            if not 0.0 <= value <= 1.0:
-                raise EdgeError(f"The {name} threshold must be 0..1, not {value}.")
+        check_threshold("iou", iou)
         for name, count in (("max_candidates", max_candidates), ("max_detections", max_detections)):
             if not 1 <= count <= 1_000_000:
                 raise EdgeError(f"{name} must be 1..1000000, not {count}.")
@@ -73,7 +71,7 @@ class Postprocessor:
             spec.num_classes,
             spec.reg_max + 1,
             levels_of(spec),
-            logit(score) if spec.layout == "dfl" else score,
+            raw_threshold(spec, score),
             iou,
             class_agnostic,
             multi_label,
@@ -142,6 +140,24 @@ class Postprocessor:
                     f"head specification ({self.spec.family}) tells {list(shape)}."
                 )
         return tuple(np.ascontiguousarray(output, np.float32) for output in outputs)
+
+
+def check_threshold(name: str, value: float) -> None:
+    """Raise an EdgeError if a threshold is not 0..1."""
+    if not 0.0 <= value <= 1.0:
+        raise EdgeError(f"The {name} threshold must be 0..1, not {value}.")
+
+
+def raw_threshold(spec: HeadSpec, score: float) -> float:
+    """Return what a network's own score must reach for a score of 0..1: a logit, if it is one.
+
+    Raises
+    ------
+    EdgeError
+        If the score is out of range.
+    """
+    check_threshold("score", score)
+    return logit(score) if spec.layout == "dfl" else score
 
 
 def logit(probability: float) -> float:

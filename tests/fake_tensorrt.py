@@ -210,18 +210,19 @@ class FakeSuppression:
 
     def __init__(self, cuda: FakeDriver, *arguments: Any) -> None:
         self.cuda = cuda
-        (self.batch, self.candidates, self.score, _, _, self.most, _) = arguments
+        (self.batch, self.candidates, _, _, self.most, _) = arguments
         FakeSuppression.live += 1
 
     def __call__(
-        self, boxes: int, scores: int, labels: int, places: int, results: int, stream: int
-    ) -> None:
+        self, boxes: int, scores: int, labels: int, least: int, places: int, results: int,
+        stream: int,
+    ) -> None:  # fmt: skip
         def run() -> None:
             words = self.cuda.array(results, (1, 4 + 6 * self.most), np.int32)[0]
             first = self.cuda.array(boxes, (1, self.candidates, 4), np.float32)[0, 0]
             score = self.cuda.array(scores, (1, self.candidates), np.float32)[0, 0]
             scale, left, _, width, height = self.cuda.array(places, (5,), np.float32)
-            words[0] = int(score >= self.score)
+            words[0] = int(score >= self.cuda.array(least, (1,), np.float32)[0])
             words[4:8].view(np.float32)[:] = [(first[0] - left) / scale, 0, width, height]
             words[4 + 4 * self.most :].view(np.float32)[0] = score
             words[4 + 5 * self.most] = self.cuda.array(labels, (1,), np.int32)[0]
@@ -237,10 +238,10 @@ class FakeCandidates:
 
     def __init__(self, cuda: FakeDriver, spec: HeadSpec, *arguments: Any) -> None:
         self.cuda = cuda
-        _, self.dtype, _, self.count, _ = arguments
+        _, self.dtype, self.count, _ = arguments
 
     def __call__(
-        self, outputs: list[int], boxes: int, scores: int, labels: int, stream: int
+        self, outputs: list[int], least: int, boxes: int, scores: int, labels: int, stream: int
     ) -> None:
         def run() -> None:
             left = self.cuda.array(outputs[0], (1,), self.dtype)[0]

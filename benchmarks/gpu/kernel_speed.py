@@ -26,7 +26,7 @@ from edge_sdk.runtime.cuda.memory import DeviceBuffer
 from edge_sdk.runtime.cuda.resources import Resources
 from edge_sdk.runtime.cuda.stream import Event, Graph, Stream
 from edge_sdk.runtime.letterbox import fit
-from edge_sdk.runtime.postprocess import output_shapes
+from edge_sdk.runtime.postprocess import output_shapes, raw_threshold
 
 INPUT = (640, 640)
 BATCH = 16
@@ -125,17 +125,20 @@ class _Bench:
         count, most = 1000, 300
         boxes, scores, labels = (DeviceBuffer(batch * count * size) for size in (16, 4, 4))
         places = self._put(np.array([[1.0, 0, 0, *INPUT]] * batch, np.float32))
+        least = self._put(np.array([raw_threshold(spec, 0.25), 0.0], np.float32))
         results = DeviceBuffer(4 * batch * (4 + 6 * most))
-        choose = CudaCandidates(spec, batch, np.float16, 0.25, count, True)
-        suppress = CudaSuppression(batch, count, 0.0, 0.7, False, most, True)
+        choose = CudaCandidates(spec, batch, np.float16, count, True)
+        suppress = CudaSuppression(batch, count, 0.7, False, most, True)
         given = (boxes.address, scores.address, labels.address)
 
         def work() -> None:
-            choose([output.address for output in outputs], *given, self._stream.handle)
-            suppress(*given, places.address, results.address, self._stream.handle)
+            raw = [output.address for output in outputs]
+            choose(raw, least.address, *given, self._stream.handle)
+            passed = (least.address + 4, places.address, results.address)
+            suppress(*given, *passed, self._stream.handle)
 
         seconds = self._seconds([work])
-        for held in (*outputs, boxes, scores, labels, places, results, choose, suppress):
+        for held in (*outputs, boxes, scores, labels, places, least, results, choose, suppress):
             held.close()
         return {
             "what": f"{spec.num_anchors} anchors x 80 classes to detections, batch {batch}",

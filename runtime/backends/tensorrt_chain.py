@@ -32,7 +32,9 @@ from edge_sdk.runtime.cuda.replay import Replay
 from edge_sdk.runtime.cuda.resources import Resources
 from edge_sdk.runtime.cuda.stream import Stream
 from edge_sdk.runtime.letterbox import Letterbox, Placement
+from edge_sdk.runtime.postprocess import raw_threshold
 
+_PLACE = 5  # words of where a frame lies; two thresholds follow
 _HEADER = 4  # words before the boxes of a result: the count, and three of no meaning
 
 
@@ -63,18 +65,17 @@ class TensorrtChain:
         self._resources = Resources(plan.context)
         weakref.finalize(self, self._resources.close)
         self._on_gpu: CudaLetterbox | None = None
-        self._replays: dict[float, Replay] = {}
         with plan.context:
             self._stream = self._resources.keep(Stream())
             self._execution = Execution(plan, 1, self._resources)
             image = plan.inputs[spec.input_name]
             self._input = self._paired((1, *image.shape[1:]), image.dtype)
             self._execution.bind(spec.input_name, self._input.address)
-            self._places = self._paired((1, 5), np.float32)
-            self._places.array[0] = (1, 0, 0, 1, 1)  # until there is a frame
+            self._frame = self._paired((_PLACE + 2,), np.float32)
+            self._frame.array[:_PLACE] = (1, 0, 0, 1, 1)  # until there is one
             self._results = self._paired((1, _HEADER + 6 * self._most), np.int32)
             self._outputs = {name: self._output(name) for name in plan.outputs}
-            self._replay(settings["score"])
+            self._replay = Replay(self._stream, self._work(), self._resources)
 
     def __call__(self, frame: Any, score: float) -> tuple[Detections, StageTimes]:
         """See `Chain`; an array on the GPU, or a `DeviceFrame`, is used where it lies."""
@@ -89,9 +90,10 @@ class TensorrtChain:
             else:
                 placement = self._place_on_gpu(there)
                 height, width = there.height, there.width
-            self._places.array[0] = (placement.scale, placement.left, placement.top, width, height)
+            place = (placement.scale, placement.left, placement.top, width, height)
+            self._frame.array[...] = (*place, *self._thresholds(score))
             placed = perf_counter()
-            self._replay(score)()
+            self._replay()
             self._stream.synchronize()
             inferred = perf_counter()
         found = self._read()
@@ -106,19 +108,24 @@ class TensorrtChain:
             )
         return self._on_gpu([frame], self._input.address, self._stream.handle)[0]
 
-    def _replay(self, score: float) -> Replay:
-        """Return the work from the network's input to the result, for one threshold."""
-        if score not in self._replays:
-            work = self._work(score)
-            self._replays[score] = Replay(self._stream, work, self._resources)
-        return self._replays[score]
+    @property
+    def _chosen(self) -> bool:
+        """Whether the engine chooses candidates itself."""
+        return set(self._plan.outputs) == set(CANDIDATE_OUTPUTS)
 
-    def _work(self, score: float) -> Callable[[], None]:
+    def _thresholds(self, score: float) -> tuple[float, float]:
+        """Return what raw scores must reach, and then what candidates must."""
+        least = raw_threshold(self._spec, score)
+        return (least, score) if self._chosen else (least, 0.0)  # below 0: without a candidate
+
+    def _work(self) -> Callable[[], None]:
+        """Return the work from the network's input to the result."""
         keep, settings = self._resources.keep, self._settings
         stream, execution = self._stream, self._execution
-        places, results, outputs = self._places, self._results, self._outputs
+        frame, results, outputs = self._frame, self._results, self._outputs
+        raw_least, least = (frame.address + 4 * (_PLACE + place) for place in range(2))
         choose: Callable[[], None] | None = None
-        if set(outputs) == set(CANDIDATE_OUTPUTS):
+        if self._chosen:
             boxes, scores, labels = (outputs[name].address for name in CANDIDATE_OUTPUTS)
             count = execution.shapes[CANDIDATE_OUTPUTS[1]][1]
         else:
@@ -129,18 +136,16 @@ class TensorrtChain:
             names = self._spec.output_names
             kind = self._plan.outputs[names[0]].dtype
             multi_label = settings["multi_label"]
-            candidates = keep(CudaCandidates(self._spec, 1, kind, score, count, multi_label))
-            score = 0.0  # below it are only places without a candidate
+            candidates = keep(CudaCandidates(self._spec, 1, kind, count, multi_label))
             raw = [outputs[name].address for name in names]
 
             def choose() -> None:
-                candidates(raw, boxes, scores, labels, stream.handle)
+                candidates(raw, raw_least, boxes, scores, labels, stream.handle)
 
         suppression = keep(
             CudaSuppression(
                 1,
                 count,
-                score,
                 settings["iou"],
                 settings["class_agnostic"],
                 self._most,
@@ -149,11 +154,11 @@ class TensorrtChain:
         )
 
         def work() -> None:
-            places.upload(stream)
+            frame.upload(stream)
             execution.enqueue(stream)
             if choose is not None:
                 choose()
-            suppression(boxes, scores, labels, places.address, results.address, stream.handle)
+            suppression(boxes, scores, labels, least, frame.address, results.address, stream.handle)
             results.download(stream)
 
         return work

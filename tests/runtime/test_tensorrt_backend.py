@@ -143,11 +143,13 @@ def test_an_integrated_gpu_copies_nothing(bundle: Path, cuda: FakeDriver) -> Non
     assert {name for _, name in cuda.done} == {"engine", "suppression"}
 
 
-def test_a_lower_score_of_one_call_has_work_of_its_own(bundle: Path) -> None:
+def test_a_lower_score_of_one_call_is_for_that_call(bundle: Path, cuda: FakeDriver) -> None:
     with Detector(bundle, score=0.95) as detector:
         assert len(detector(frame(5))) == 0
         assert len(detector.timed(frame(5), 0.5)[0]) == 1
         assert len(detector(frame(5))) == 0
+        with pytest.raises(EdgeError, match=r"score threshold must be 0\.\.1, not 1\.5"):
+            detector.timed(frame(5), 1.5)
 
 
 def test_threads_have_a_stream_each_and_their_own_results(
@@ -298,15 +300,15 @@ def test_a_library_that_cannot_start_is_not_used(bundle: Path, fake_trt: FakeTen
 def test_errors_while_running_carry_the_librarys_reason(
     bundle: Path, fake_trt: FakeTensorrt, name: str
 ) -> None:
+    fake_trt.capturable = False
     with Detector(bundle) as detector:
-        fake_trt.capturable = False
         fake_trt.complaint = "no luck"
         if name == "create":
             with pytest.raises(EdgeError, match="cannot be made ready: no luck"):
                 detector.engine.worker()
         else:
             with pytest.raises(EdgeError, match="fails when it runs: no luck"):
-                detector.timed(frame(1), 0.1)
+                detector(frame(1))
 
 
 def test_a_gpu_lost_in_a_stream_ends_it_with_one_sentence(bundle: Path, cuda: FakeDriver) -> None:

@@ -14,7 +14,7 @@ from edge_sdk.runtime.cuda.kernels.module import Module
 from edge_sdk.runtime.cuda.memory import DeviceBuffer
 from edge_sdk.runtime.cuda.stream import SETUP
 from edge_sdk.runtime.kernels import LEVELS
-from edge_sdk.runtime.postprocess import LAYOUTS, levels_of, logit, output_shapes
+from edge_sdk.runtime.postprocess import LAYOUTS, levels_of, output_shapes
 
 MOST = 1024
 """Candidates of an image, at most."""
@@ -40,7 +40,7 @@ _HEAD = np.dtype(
 class CudaCandidates:
     """Chooses the best candidates of a batch and decodes them: scores first, then few boxes.
 
-    Scores are compared with the threshold (as logits where they are logits), the best `count` are
+    Scores are compared with a threshold (as logits where they are logits), the best `count` are
     sorted, by score, then anchor, then class, and boxes are decoded for those alone. Results have
     the bits of the C kernels. Three launches, which may be captured; nothing is allocated or waited
     for in a call. One object works in the order of one stream. A context must be current in every
@@ -53,7 +53,6 @@ class CudaCandidates:
     spec : how the outputs are laid out.
     batch : images a call.
     dtype : of the outputs, float16 or float32.
-    score : the least score of a candidate, 0..1.
     count : candidates an image, 1..1024.
     multi_label : let one anchor yield several classes, rather than its best one.
 
@@ -64,22 +63,18 @@ class CudaCandidates:
     """
 
     def __init__(
-        self, spec: HeadSpec, batch: int, dtype: npt.DTypeLike, score: float, count: int,
-        multi_label: bool,
-    ) -> None:  # fmt: skip
+        self, spec: HeadSpec, batch: int, dtype: npt.DTypeLike, count: int, multi_label: bool
+    ) -> None:
         kind = np.dtype(dtype)
         if kind.name not in ("float16", "float32"):
             raise EdgeError(f"The network's outputs must be float16 or float32, not {kind}.")
         if not 1 <= count <= MOST:
             raise EdgeError(f"The number of candidates on a GPU must be 1..{MOST}, not {count}.")
-        if not 0.0 <= score <= 1.0:
-            raise EdgeError(f"The score threshold must be 0..1, not {score}.")
         output_shapes(spec)  # checks the head
         self._spec = spec
         self._kind = kind
         self._batch = batch
         self._count = np.uint32(count)
-        self._threshold = np.float32(logit(score) if spec.layout == "dfl" else score)
         self._multi_label = np.int32(multi_label)
         self._head = _head(spec)
         self._capacity = np.int64(spec.num_anchors * (spec.num_classes if multi_label else 1))
@@ -92,13 +87,14 @@ class CudaCandidates:
             call("cuCtxSynchronize")  # streams of ours do not wait for the default one
 
     def __call__(
-        self, outputs: Sequence[int], boxes: int, scores: int, labels: int, stream: int
+        self, outputs: Sequence[int], least: int, boxes: int, scores: int, labels: int, stream: int
     ) -> None:
         """Choose and decode; returns before the GPU is through with it.
 
         Parameters
         ----------
         outputs : addresses of the network's outputs, in the order of `spec.output_names`.
+        least : address of float32 [1], what a score of a candidate reaches (see `raw_threshold`).
         boxes : address of float32 [B, count, 4], aligned to 16 bytes: x1, y1, x2, y2 in pixels of
             the network's input; NaN where the output was.
         scores : address of float32 [B, count], probabilities, falling; -1 where there are no more.
@@ -108,7 +104,7 @@ class CudaCandidates:
         self._point_at(outputs)
         kept = [np.uint64(buffer.address) for buffer in (self._keys, self._found)]
         best = np.uint64(self._best.address)
-        self._scan((*kept, self._capacity), stream)
+        self._scan(np.uint64(least), (*kept, self._capacity), stream)
         self._modules["rank"].launch(
             "rank", (self._batch, 1, 1), (_RANK_THREADS, 1, 1),
             (*kept, self._capacity, self._count, best), stream,
@@ -120,10 +116,10 @@ class CudaCandidates:
             (self._head, best, self._count, *results), stream,
         )  # fmt: skip
 
-    def _scan(self, sink: tuple[np.generic, ...], stream: int) -> None:
+    def _scan(self, least: np.uint64, sink: tuple[np.generic, ...], stream: int) -> None:
         """Let all scores be read."""
         levels = self._head["level"][: int(self._head["levels"])]
-        arguments: tuple[np.generic | npt.NDArray[np.void], ...] = (self._head, self._threshold)
+        arguments: tuple[np.generic | npt.NDArray[np.void], ...] = (self._head, least)
         if self._spec.layout in ("grid", "decoded"):
             name, blocks, height = "scan_rows", -(-self._spec.num_anchors // _ANCHORS), 1
             arguments += (self._multi_label,)

@@ -1,4 +1,4 @@
-/* All raw scores of a batch against the threshold: those that reach it become candidates.
+/* All raw scores of a batch against a threshold: those that reach it become candidates.
  *
  * They land in the order in which threads come by, and the next kernel sorts them. No NaN passes.
  */
@@ -50,7 +50,7 @@ __device__ inline void read(const float *from, long long left, float (&values)[R
 /* DFL and BOXES, several labels an anchor: planes of scores, read from end to end.
  * Grid: blocks of 2048 scores, levels, images. */
 template <typename Value>
-__device__ void scan_planes(const Head &head, float threshold, const Sink &sink)
+__device__ void scan_planes(const Head &head, float least, const Sink &sink)
 {
     const Level &level = head.level[blockIdx.y];
     const long long start = (static_cast<long long>(blockIdx.x) * THREADS + threadIdx.x) * RUN;
@@ -61,7 +61,7 @@ __device__ void scan_planes(const Head &head, float threshold, const Sink &sink)
     float values[RUN];
     read(scores + start, count - start, values);
     for (int i = 0; i < RUN; i++)
-        if (values[i] >= threshold) {
+        if (values[i] >= least) {
             const unsigned place = static_cast<unsigned>(start) + i;
             const unsigned label = place / level.cells, cell = place - label * level.cells;
             sink.add(key_of(values[i], (level.first + cell) * head.classes + label));
@@ -71,7 +71,7 @@ __device__ void scan_planes(const Head &head, float threshold, const Sink &sink)
 /* DFL and BOXES, the best label of an anchor: a thread looks through the planes of one cell.
  * Grid: blocks of 256 cells, levels, images. */
 template <typename Value>
-__device__ void scan_columns(const Head &head, float threshold, const Sink &sink)
+__device__ void scan_columns(const Head &head, float least, const Sink &sink)
 {
     const Level &level = head.level[blockIdx.y];
     const int cell = blockIdx.x * THREADS + threadIdx.x;
@@ -82,7 +82,7 @@ __device__ void scan_columns(const Head &head, float threshold, const Sink &sink
     Key best = 0;
     for (int label = 0; label < head.classes; label++) {
         const float score = to_float(scores[static_cast<long long>(label) * level.cells]);
-        if (score >= threshold)
+        if (score >= least)
             best = max(best, key_of(score, (level.first + cell) * head.classes + label));
     }
     if (best != 0)
@@ -91,7 +91,7 @@ __device__ void scan_columns(const Head &head, float threshold, const Sink &sink
 
 /* GRID and DECODED: a warp reads the row of one anchor. Grid: blocks of 8 anchors, 1, images. */
 template <typename Value>
-__device__ void scan_rows(const Head &head, float threshold, int multi_label, const Sink &sink)
+__device__ void scan_rows(const Head &head, float least, int multi_label, const Sink &sink)
 {
     const Level &level = head.level[0];
     const int anchor = (blockIdx.x * THREADS + threadIdx.x) / LANES, lane = threadIdx.x % LANES;
@@ -101,12 +101,12 @@ __device__ void scan_rows(const Head &head, float threshold, int multi_label, co
     const Value *scores = static_cast<const Value *>(level.scores) +
                           blockIdx.z * level.scores_pitch + static_cast<long long>(anchor) * pitch;
     const float factor = head.layout == GRID ? to_float(scores[-1]) : 1.0f; /* objectness */
-    if (head.layout == GRID && !(factor >= threshold))
+    if (head.layout == GRID && !(factor >= least))
         return; /* probabilities of classes are at most 1 */
     Key best = 0;
     for (int label = lane; label < head.classes; label += LANES) {
         const float score = to_float(scores[label]) * factor;
-        if (!(score >= threshold))
+        if (!(score >= least))
             continue;
         const Key key = key_of(score, anchor * head.classes + label);
         if (multi_label)
@@ -122,25 +122,26 @@ __device__ void scan_rows(const Head &head, float threshold, int multi_label, co
         sink.add(best);
 }
 
-/* keys[images][capacity]; found[images], 0 at the start. Blocks of 256 threads. */
+/* least[1], the score that passes; keys[images][capacity]; found[images], 0 at the start.
+ * Blocks of 256 threads. */
 #define SCAN(name, Value)                                                                          \
     extern "C" __global__ void __launch_bounds__(THREADS)                                          \
-        scan_planes_##name(const __grid_constant__ Head head, float threshold, Key *keys,          \
+        scan_planes_##name(const __grid_constant__ Head head, const float *least, Key *keys,       \
                            unsigned *found, long long capacity)                                    \
     {                                                                                              \
-        scan_planes<Value>(head, threshold, sink_of(keys, found, capacity, blockIdx.z));           \
+        scan_planes<Value>(head, *least, sink_of(keys, found, capacity, blockIdx.z));           \
     }                                                                                              \
     extern "C" __global__ void __launch_bounds__(THREADS)                                          \
-        scan_columns_##name(const __grid_constant__ Head head, float threshold, Key *keys,         \
+        scan_columns_##name(const __grid_constant__ Head head, const float *least, Key *keys,      \
                             unsigned *found, long long capacity)                                   \
     {                                                                                              \
-        scan_columns<Value>(head, threshold, sink_of(keys, found, capacity, blockIdx.z));          \
+        scan_columns<Value>(head, *least, sink_of(keys, found, capacity, blockIdx.z));          \
     }                                                                                              \
     extern "C" __global__ void __launch_bounds__(THREADS)                                          \
-        scan_rows_##name(const __grid_constant__ Head head, float threshold, int multi_label,      \
+        scan_rows_##name(const __grid_constant__ Head head, const float *least, int multi_label,   \
                          Key *keys, unsigned *found, long long capacity)                           \
     {                                                                                              \
-        scan_rows<Value>(head, threshold, multi_label,                                             \
+        scan_rows<Value>(head, *least, multi_label,                                             \
                          sink_of(keys, found, capacity, blockIdx.z));                              \
     }
 

@@ -14,7 +14,6 @@ constexpr float FAR_AWAY = 1e6f;
 struct Options {
     int candidates;     /* of an image, at most ROOM */
     int max_detections; /* at most ROOM */
-    float score;        /* candidates below it are left out */
     float iou;          /* boxes of a class that overlap by more are one object */
     int class_agnostic;
     int multi_label;    /* 0: an anchor's best label alone */
@@ -100,13 +99,14 @@ __device__ unsigned settle(const Rivals &rivals, int group, unsigned alive, int 
 }
 
 /* boxes[images][candidates][4] (x1, y1, x2, y2 in pixels of the network's input), scores and
- * labels[images][candidates] by falling score; places[images].
+ * labels[images][candidates] by falling score; least[1], below which they are left out;
+ * places[images].
  * results[images], in words of 32 bits: count, three unused, boxes[max_detections][4] in pixels of
  * the frame, scores[max_detections], labels[max_detections]; 0 beyond the count.
  * Grid: images; blocks of 512 threads. */
 extern "C" __global__ void __launch_bounds__(THREADS)
-    suppress(const float4 *boxes, const float *scores, const int *labels, const Place *places,
-             const __grid_constant__ Options options, int *results)
+    suppress(const float4 *boxes, const float *scores, const int *labels, const float *least,
+             const Place *places, const __grid_constant__ Options options, int *results)
 {
     __shared__ Box box[ROOM];
     __shared__ int label[ROOM], winners[ROOM];
@@ -116,7 +116,7 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     const Place place = places[blockIdx.x];
     const long long first = static_cast<long long>(blockIdx.x) * options.candidates;
     for (int i = thread; i < ROOM; i += THREADS) {
-        bool usable = i < options.candidates && scores[first + i] >= options.score;
+        bool usable = i < options.candidates && scores[first + i] >= *least;
         if (usable) {
             const float4 found = boxes[first + i];
             const bool number = found.x == found.x && found.y == found.y && found.z == found.z &&

@@ -7,12 +7,13 @@ import numpy as np
 from edge_sdk.errors import EdgeError
 from edge_sdk.runtime.cuda.kernels.candidates import MOST
 from edge_sdk.runtime.cuda.kernels.module import Module
+from edge_sdk.runtime.postprocess import check_threshold
 
 _THREADS = 512  # as suppress.cu has it
 _OPTIONS = np.dtype(
     [
         ("candidates", np.int32), ("max_detections", np.int32),
-        ("score", np.float32), ("iou", np.float32),
+        ("iou", np.float32),
         ("class_agnostic", np.int32), ("multi_label", np.int32),
     ],
     align=True,
@@ -31,8 +32,6 @@ class CudaSuppression:
     ----------
     batch : images a call.
     candidates : of an image, 1..1024.
-    score : candidates below it are left out. Behind `CudaCandidates`, which compares scores itself,
-        and as logits, give 0.
     iou : boxes of one class that overlap by more than this are one object, 0..1.
     class_agnostic : suppress across classes.
     max_detections : of an image, 1..1024.
@@ -46,24 +45,23 @@ class CudaSuppression:
     """
 
     def __init__(
-        self, batch: int, candidates: int, score: float, iou: float, class_agnostic: bool,
-        max_detections: int, multi_label: bool,
+        self, batch: int, candidates: int, iou: float, class_agnostic: bool, max_detections: int,
+        multi_label: bool,
     ) -> None:  # fmt: skip
         for name, count in (("candidates", candidates), ("max_detections", max_detections)):
             if not 1 <= count <= MOST:
                 raise EdgeError(f"The {name} on a GPU must be 1..{MOST}, not {count}.")
-        for name, value in (("score", score), ("iou", iou)):
-            if not 0.0 <= value <= 1.0:
-                raise EdgeError(f"The {name} threshold must be 0..1, not {value}.")
+        check_threshold("iou", iou)
         self._batch = batch
         self._options = np.array(
-            (candidates, max_detections, score, iou, class_agnostic, multi_label), _OPTIONS
+            (candidates, max_detections, iou, class_agnostic, multi_label), _OPTIONS
         )
         self._module = Module("suppress")
 
     def __call__(
-        self, boxes: int, scores: int, labels: int, places: int, results: int, stream: int
-    ) -> None:
+        self, boxes: int, scores: int, labels: int, least: int, places: int, results: int,
+        stream: int,
+    ) -> None:  # fmt: skip
         """Suppress; returns before the GPU is through with it.
 
         Parameters
@@ -72,6 +70,8 @@ class CudaSuppression:
             input. Those that are not numbers, or have no area inside the frame, are dropped.
         scores : address of float32 [B, candidates], falling.
         labels : address of int32 [B, candidates].
+        least : address of float32 [1]: candidates below it are left out. Behind `CudaCandidates`,
+            which compares scores itself, and as logits, it is 0.
         places : address of float32 [B, 5]: scale, left and top of the picture's placement, width
             and height of the frame in pixels.
         results : address of 32-bit words [B, 4 + 6 * max_detections]: an int32 count and three
@@ -79,7 +79,7 @@ class CudaSuppression:
             scores; int32 labels; zeros beyond the count.
         stream : handle of the stream to work in.
         """
-        given = [np.uint64(address) for address in (boxes, scores, labels, places)]
+        given = [np.uint64(address) for address in (boxes, scores, labels, least, places)]
         self._module.launch(
             "suppress", (self._batch, 1, 1), (_THREADS, 1, 1),
             (*given, self._options, np.uint64(results)), stream,

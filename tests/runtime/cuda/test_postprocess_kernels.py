@@ -11,7 +11,7 @@ from edge_sdk.head_spec import HeadSpec
 from edge_sdk.runtime.cuda.kernels.candidates import CudaCandidates
 from edge_sdk.runtime.cuda.kernels.suppression import CudaSuppression
 from edge_sdk.runtime.letterbox import Placement
-from edge_sdk.runtime.postprocess import Postprocessor, output_shapes
+from edge_sdk.runtime.postprocess import Postprocessor, output_shapes, raw_threshold
 
 OUTPUTS = {
     "dfl": {"classes": ("c8", "c16", "c32"), "distances": ("d8", "d16", "d32")},
@@ -73,7 +73,7 @@ def candidates_of(
 ):  # fmt: skip
     """Return boxes, scores and labels of the best candidates."""
     batch = len(outputs[0])
-    kernel = CudaCandidates(spec, batch, outputs[0].dtype, score, max_candidates, multi_label)
+    kernel = CudaCandidates(spec, batch, outputs[0].dtype, max_candidates, multi_label)
     machine.order(order, *kernel._modules.values())
     given = [machine.put(output) for output in outputs]
     shapes = (
@@ -81,8 +81,9 @@ def candidates_of(
         *(((batch, max_candidates), kind) for kind in (np.float32, np.int32)),
     )
     results = [machine.put(np.full(shape, 7, kind)) for shape, kind in shapes]
+    least = machine.put(np.array([raw_threshold(spec, score)], np.float32))
     for _ in range(times):
-        kernel(given, *results, 0)
+        kernel(given, least, *results, 0)
     found = [machine.take(result) for result in results]
     kernel.close()
     return found
@@ -94,10 +95,11 @@ def detections_of(
 ):  # fmt: skip
     """Return (boxes, scores, labels) of each image."""
     batch, count = candidates[1].shape
-    kernel = CudaSuppression(batch, count, score, iou, class_agnostic, max_detections, multi_label)
+    kernel = CudaSuppression(batch, count, iou, class_agnostic, max_detections, multi_label)
     machine.order(order, kernel._module)
     places = [(p.scale, p.left, p.top, size[1], size[0]) for p, size in PLACES] * batch
-    given = [machine.put(array) for array in (*candidates, np.array(places[:batch], np.float32))]
+    others = (np.array([score], np.float32), np.array(places[:batch], np.float32))
+    given = [machine.put(array) for array in (*candidates, *others)]
     results = machine.put(np.full((batch, 4 + 6 * max_detections), -1, np.int32))
     kernel(*given, results, 0)
     found = [_unpacked(words, max_detections) for words in machine.take(results)]
@@ -250,13 +252,13 @@ def test_refuses_what_does_not_fit_a_block(machine):
     spec = head("dfl")
     for count in (0, 1025):
         with pytest.raises(EdgeError, match=r"1\.\.1024"):
-            CudaCandidates(spec, 1, np.float16, 0.25, count, True)
+            CudaCandidates(spec, 1, np.float16, count, True)
         with pytest.raises(EdgeError, match=r"1\.\.1024"):
-            CudaSuppression(1, 100, 0.25, 0.7, False, count, True)
+            CudaSuppression(1, 100, 0.7, False, count, True)
     with pytest.raises(EdgeError, match="must be float16 or float32"):
-        CudaCandidates(spec, 1, np.int8, 0.25, 100, True)
+        CudaCandidates(spec, 1, np.int8, 100, True)
     with pytest.raises(EdgeError, match="iou threshold"):
-        CudaSuppression(1, 100, 0.25, 1.7, False, 300, True)
+        CudaSuppression(1, 100, 1.7, False, 300, True)
 
 
 def test_every_kernel_has_a_run(compiled_kernels):

@@ -13,7 +13,7 @@ from edge_sdk.runtime.cuda.kernels.candidates import CudaCandidates
 from edge_sdk.runtime.cuda.kernels.letterbox import CudaLetterbox
 from edge_sdk.runtime.cuda.kernels.suppression import CudaSuppression
 from edge_sdk.runtime.letterbox import Letterbox
-from edge_sdk.runtime.postprocess import Postprocessor
+from edge_sdk.runtime.postprocess import Postprocessor, raw_threshold
 from edge_sdk.runtime.sources import open_source
 
 NETWORK = Path(__file__).resolve().parents[3] / "weights" / "n_street.onnx"
@@ -39,16 +39,20 @@ def test_a_street_gives_what_the_cpu_gives(machine):
     assert kernel(given, filled, 0) == placements
     assert np.array_equal(machine.take(filled), batch)
 
-    choose = CudaCandidates(spec, 2, np.float16, OPTIONS["score"], 1000, True)
-    suppress = CudaSuppression(2, 1000, 0.0, OPTIONS["iou"], False, 100, True)
+    choose = CudaCandidates(spec, 2, np.float16, 1000, True)
+    suppress = CudaSuppression(2, 1000, OPTIONS["iou"], False, 100, True)
     places = np.array([(p.scale, p.left, p.top, 960, 540) for p in placements], np.float32)
     chosen = [
         machine.put(np.zeros((2, 1000, *shape), kind))
         for shape, kind in (((4,), np.float32), ((), np.float32), ((), np.int32))
     ]
     results = machine.put(np.zeros((2, 4 + 6 * 100), np.int32))
-    choose([machine.put(output) for output in outputs], *chosen, 0)
-    suppress(*chosen, machine.put(places), results, 0)
+    passing, all_of_them = (
+        machine.put(np.array([least], np.float32))
+        for least in (raw_threshold(spec, OPTIONS["score"]), 0.0)
+    )
+    choose([machine.put(output) for output in outputs], passing, *chosen, 0)
+    suppress(*chosen, all_of_them, machine.put(places), results, 0)
 
     post = Postprocessor(spec, **OPTIONS)
     for image, words in enumerate(machine.take(results)):

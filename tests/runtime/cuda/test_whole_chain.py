@@ -100,3 +100,17 @@ def test_the_gpus_way_gives_what_the_cpus_gives(detector: Any, settings: dict[st
                 np.testing.assert_array_equal(found.boxes, wanted.boxes)
                 np.testing.assert_array_equal(found.scores, wanted.scores)
                 np.testing.assert_array_equal(found.class_ids, wanted.class_ids)
+
+
+def test_every_call_may_have_a_threshold_of_its_own(detector: Any) -> None:
+    image = np.random.default_rng(2).integers(0, 256, (96, 128, 3), np.uint8)
+    with detector() as found_by:
+        every, _ = found_by.timed(image, 0.0)
+        assert len(every) > 100
+        for score in (0.2, 0.6, 0.4):
+            found, _ = found_by.timed(image, score)
+            with detector(score=score) as other:
+                wanted = other(image)
+            assert 0 < len(found) < len(every)
+            np.testing.assert_array_equal(found.scores, wanted.scores)
+            np.testing.assert_array_equal(found.boxes, wanted.boxes)
