@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -148,7 +148,7 @@ class Engine(ABC):
         """
         letterbox = Letterbox(spec.preprocessing, spec.input_size)
 
-        @cache
+        @lru_cache(maxsize=8)
         def postprocessor(score: float) -> Postprocessor:
             return Postprocessor(spec, **{**settings, "score": score})
 
