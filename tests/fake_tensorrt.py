@@ -84,6 +84,7 @@ class FakeTensorrt:
         self.network: Network | None = None
         self.profile_layers: list[tuple[str, float]] = []
         self.host_code_allowed: list[bool] = []
+        self.context_settings: list[Any] = []
         self.contexts = 0
 
     def Runtime(self, logger: ILogger) -> FakeRuntime:
@@ -93,7 +94,7 @@ class FakeTensorrt:
 
 
 class FakeRuntime:
-    engine_host_code_allowed = True
+    engine_host_code_allowed = False
 
     def __init__(self, trt: FakeTensorrt, logger: ILogger) -> None:
         self.trt, self.logger = trt, logger
@@ -133,7 +134,11 @@ class FakeEngine:
         shape = self.tensors[name][1]
         return [(size, *shape[1:]) for size in (1, 1, 8)]
 
-    def create_execution_context(self) -> FakeExecutionContext | None:
+    def create_runtime_config(self) -> Any:
+        return SimpleNamespace()
+
+    def create_execution_context(self, settings: Any = None) -> FakeExecutionContext | None:
+        self.trt.context_settings.append(settings)
         if self.trt.complaint:
             self.logger.log(ILogger.ERROR, self.trt.complaint)
             return None

@@ -177,6 +177,7 @@ def inspect(parsed: ParsedNetwork, plan: bytes) -> str:
     """
     trt = parsed.trt
     runtime = trt.Runtime(parsed.log.logger)
+    runtime.engine_host_code_allowed = True  # what is version-compatible carries some
     engine = runtime.deserialize_cuda_engine(plan)
     if engine is None:
         raise EdgeError(f"The engine cannot be read back: {parsed.log.reason()}.")
@@ -238,6 +239,8 @@ def _add_profile(parsed: ParsedNetwork, config: Any, max_batch: int) -> None:
 
 def _set_options(parsed: ParsedNetwork, config: Any, options: BuildOptions) -> None:
     trt = parsed.trt
+    if hasattr(trt.BuilderFlag, "REQUIRE_USER_ALLOCATION"):  # else no graph may be captured
+        config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
     if options.workspace_mib is not None:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_mib << 20)
     if options.version_compatible:

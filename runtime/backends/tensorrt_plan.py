@@ -127,12 +127,26 @@ class Plan:
         """
         engine = self._engine.value
         with SETUP:
-            made = engine.create_execution_context()
+            made = engine.create_execution_context(*self._settings())
         if made is None:
             if _MEMORY.search(self._log.text()):
                 raise _too_large(self.path, self.context)
             raise self.error("cannot be made ready")
         return made
+
+    def _settings(self) -> list[Any]:
+        """Return what an execution context is made with.
+
+        TensorRT-RTX compiles kernels for the shapes of an open batch: unless told otherwise beside
+        the first runs, which others do meanwhile. Those would stay in a captured graph for good.
+        """
+        strategy = getattr(self.trt, "DynamicShapesKernelSpecializationStrategy", None)
+        if strategy is None:
+            return []
+        engine = self._engine.value
+        settings = engine.create_runtime_config()
+        settings.dynamic_shapes_kernel_specialization_strategy = strategy.EAGER
+        return [settings]
 
     def layers(self) -> str:
         """Return what the engine's inspector says of its layers, as JSON."""

@@ -7,6 +7,7 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -141,6 +142,21 @@ def test_an_integrated_gpu_copies_nothing(bundle: Path, cuda: FakeDriver) -> Non
     with Detector(bundle) as detector:
         assert left(detector(frame(12))) == 12.0
     assert {name for _, name in cuda.done} == {"engine", "suppression"}
+
+
+def test_kernels_for_an_open_batch_are_compiled_before_they_are_captured(
+    bundle: Path, fake_trt: FakeTensorrt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TensorRT-RTX would exchange them later, when the graph holds the first ones."""
+    Detector(bundle).close()
+    assert fake_trt.context_settings == [None]
+    strategy = SimpleNamespace(EAGER="eager")
+    monkeypatch.setattr(
+        fake_trt, "DynamicShapesKernelSpecializationStrategy", strategy, raising=False
+    )
+    Detector(bundle).close()
+    (settings,) = fake_trt.context_settings[1:]
+    assert settings.dynamic_shapes_kernel_specialization_strategy == "eager"
 
 
 def test_a_lower_score_of_one_call_is_for_that_call(bundle: Path, cuda: FakeDriver) -> None:

@@ -39,6 +39,7 @@ CLASSES = {
     "pooling": "IPoolingLayer", "convolution": "IConvolutionLayer",
     "problem": "ParserError", "runtime": "Runtime", "engine": "ICudaEngine",
     "executor": "IExecutionContext", "inspector": "EngineInspector", "profiler": "IProfiler",
+    "settings": "IRuntimeConfig",
 }  # fmt: skip
 """What our code calls an object -> its class in the library."""
 
