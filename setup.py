@@ -19,18 +19,24 @@ ONNX = [
 ]  # fmt: skip
 EVALUATION = ["faster-coco-eval>=1.6", "polygraphy>=0.49.20", "matplotlib>=3.8"]
 CONVERT = [*CLI, *OPENCV, *ONNX, *EVALUATION]
-# The driver's interface (before 12.9.1 it held Python's lock while it waited) and the compiler of
-# kernels; a device with CUDA 12, such as a Jetson with JetPack 6, brings its own compiler.
-CUDA = ["cuda-bindings>=12.9.1", "nvidia-cuda-nvrtc>=13; platform_system != 'Darwin'"]
+# The driver's interface and the compiler of kernels, both of the driver's own major version. Before
+# 12.9.1 the interface held Python's lock while it waited; a Jetson with JetPack 6, which is for
+# CUDA 12, brings its own compiler.
+CUDA = ["onnx>=1.17", "cuda-bindings>=13.0.2", "nvidia-cuda-nvrtc>=13"]
+CUDA_12 = [
+    "onnx>=1.17", "cuda-bindings>=12.9.1,<13",
+    "nvidia-cuda-nvrtc-cu12; platform_machine != 'aarch64'",
+]  # fmt: skip
 EXTRAS = {
     "cli": CLI,
     "camera": [*OPENCV, "av>=13"],
     "mqtt": ["paho-mqtt>=2"],
     "openvino": ["openvino>=2024.6"],
     "onnxruntime": ["onnxruntime>=1.20"],
-    "tensorrt": ["onnx>=1.17", "tensorrt>=10.3", *CUDA],
-    "tensorrt-rtx": ["onnx>=1.17", "tensorrt-rtx>=1.4", *CUDA],
+    "tensorrt": ["tensorrt>=10.3", *CUDA],
+    "tensorrt-rtx": ["tensorrt-rtx>=1.4", *CUDA],
     "cuda": CUDA,
+    "cuda12": CUDA_12,
     "supervision": ["supervision>=0.22"],
     "convert": CONVERT,
     "train": [*CONVERT, "torch>=2.6", "safetensors>=0.4", "onnxscript>=0.1"],

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from edge_sdk.errors import EdgeError
 
-_LIBRARY = "libcuda.so.1"
+_NAME = "libcuda.so.1"
 _MAJOR, _MINOR = 75, 76  # attributes of a device: its compute capability
 
 
@@ -39,13 +39,7 @@ def gpus() -> list[Gpu]:
     EdgeError
         If there is no driver, or it does not start.
     """
-    try:
-        driver = ctypes.CDLL(_LIBRARY)
-    except OSError as error:
-        raise EdgeError(
-            f"There is no NVIDIA driver here ({_LIBRARY} cannot be loaded): install it, or build "
-            "for tensorrt:remote or tensorrt-rtx:smNN, which need none."
-        ) from error
+    driver = _library()
     _call(driver, "cuInit", 0)
     count = ctypes.c_int()
     _call(driver, "cuDeviceGetCount", ctypes.byref(count))
@@ -64,6 +58,29 @@ def first_gpu() -> Gpu:
     if not found:
         raise EdgeError("The NVIDIA driver sees no GPU: check CUDA_VISIBLE_DEVICES and nvidia-smi.")
     return found[0]
+
+
+def extra_for_bindings() -> str:
+    """Return which extra of ours brings bindings and a compiler for this driver.
+
+    Raises
+    ------
+    EdgeError
+        If there is no driver, or it does not tell its version.
+    """
+    version = ctypes.c_int()
+    _call(_library(), "cuDriverGetVersion", ctypes.byref(version))
+    return "cuda" if version.value >= 13000 else "cuda12"
+
+
+def _library() -> ctypes.CDLL:
+    try:
+        return ctypes.CDLL(_NAME)
+    except OSError as error:
+        raise EdgeError(
+            f"There is no NVIDIA driver here ({_NAME} cannot be loaded): install it, or build "
+            "for tensorrt:remote or tensorrt-rtx:smNN, which need none."
+        ) from error
 
 
 def _gpu(driver: ctypes.CDLL, index: int) -> Gpu:

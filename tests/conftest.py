@@ -58,6 +58,7 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDriver]:
     found = [Gpu(0, "Fake T4", "sm75"), Gpu(1, "Fake A10", "sm76")]
     for module in (cuda_driver, driver_module, gpu_choice):
         monkeypatch.setattr(module, "gpus", lambda: found)
+    monkeypatch.setattr(cuda_driver, "_library", fake.library)
     monkeypatch.setitem(sys.modules, "cuda.bindings.driver", fake)
     driver_module.driver.cache_clear()
     yield fake

@@ -12,6 +12,7 @@ import enum
 import threading
 from collections import Counter
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,7 @@ class FakeDriver:
     CUdevice_attribute = CUdevice_attribute
     CUpointer_attribute = CUpointer_attribute
     CUstreamCaptureMode = CUstreamCaptureMode
+    CUDA_VERSION = 12090
 
     def __init__(self, integrated: bool = False, version: int = 13000) -> None:
         self.integrated = integrated
@@ -116,6 +118,15 @@ class FakeDriver:
         """Let a stream do something, as a kernel would."""
         self._current()
         self._objects[stream].put(name, work)
+
+    def library(self) -> Any:
+        """Return the driver's C interface, as far as it is asked without the bindings."""
+
+        def cuDriverGetVersion(reference: Any) -> int:
+            reference._obj.value = self.version
+            return 0
+
+        return SimpleNamespace(cuDriverGetVersion=cuDriverGetVersion)
 
     def array(self, address: int, shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
         """Return memory at an address."""

@@ -6,7 +6,7 @@ from edge_sdk.errors import EdgeError
 
 
 def test_a_machine_without_a_driver_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cuda_driver, "_LIBRARY", "libcuda-none.so.1")
+    monkeypatch.setattr(cuda_driver, "_NAME", "libcuda-none.so.1")
     with pytest.raises(EdgeError, match=r"There is no NVIDIA driver here .*tensorrt:remote"):
         gpus()
 

@@ -23,7 +23,7 @@ _PACKAGES = (
     ("onnxruntime", "onnxruntime", "engine, the default elsewhere"),
     ("tensorrt", "tensorrt", "engine on NVIDIA GPUs (experimental)"),
     ("tensorrt-rtx", "tensorrt-rtx", "the same, and build for GPUs that are not here"),
-    ("cuda-bindings", "tensorrt", "run on NVIDIA GPUs"),
+    ("cuda-bindings", "cuda", "run on NVIDIA GPUs"),
     ("opencv", "camera", "video files, cameras, pictures"),
     ("av", "camera", "network cameras: rtsp://, http://"),
     ("paho-mqtt", "mqtt", "MQTT sinks"),

@@ -83,7 +83,7 @@ class _Compiler:
         except (ImportError, RuntimeError) as error:
             raise EdgeError(
                 "The CUDA kernels are compiled on the device, by NVRTC, which is not here: pip "
-                "install cuda-bindings nvidia-cuda-nvrtc, both of one major version (JetPack "
+                "install 'edge-sdk[cuda]', or 'edge-sdk[cuda12]' for a driver of CUDA 12 (JetPack "
                 f"brings its own NVRTC) ({error})."
             ) from error
 

@@ -12,7 +12,7 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-from edge_sdk.cuda_driver import gpus
+from edge_sdk.cuda_driver import extra_for_bindings, gpus
 from edge_sdk.errors import EdgeError, MissingExtra
 
 OLDEST = 12000
@@ -71,7 +71,7 @@ def driver() -> ModuleType:
     Raises
     ------
     EdgeError
-        If there is no driver, or it is too old.
+        If there is no driver, or it is too old, for us or for the bindings.
     MissingExtra
         If the bindings are not installed.
     """
@@ -79,7 +79,8 @@ def driver() -> ModuleType:
     try:
         bindings = importlib.import_module("cuda.bindings.driver")
     except ImportError as error:
-        raise MissingExtra("cuda-bindings", "tensorrt", "Running on an NVIDIA GPU") from error
+        extra = extra_for_bindings()
+        raise MissingExtra("cuda-bindings", extra, "Running on an NVIDIA GPU") from error
     (status,) = bindings.cuInit(0)
     if int(status) != 0:
         raise _error(bindings, "cuInit", status)
@@ -88,6 +89,12 @@ def driver() -> ModuleType:
         raise EdgeError(
             f"The NVIDIA driver here is for CUDA {_words(version)}, and {_words(OLDEST)} is the "
             "oldest that will do: install a newer driver."
+        )
+    if version // 1000 < bindings.CUDA_VERSION // 1000:
+        raise EdgeError(
+            f"The NVIDIA driver here is for CUDA {_words(version)}, and the cuda-bindings here are "
+            f"for {_words(bindings.CUDA_VERSION)}: pip install 'edge-sdk[{extra_for_bindings()}]', "
+            "or install a newer driver."
         )
     return bindings
 

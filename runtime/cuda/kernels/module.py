@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from edge_sdk.errors import EdgeError
-from edge_sdk.runtime.cuda.compiler import compiled, compiler_version
-from edge_sdk.runtime.cuda.driver import CudaError, call, driver, driver_version
+from edge_sdk.runtime.cuda.compiler import compiled
+from edge_sdk.runtime.cuda.driver import call, driver
 
 _FOLDER = Path(__file__).parent
 
@@ -30,10 +29,7 @@ class Module:
 
     def __init__(self, name: str) -> None:
         image = np.frombuffer(compiled(_FOLDER / f"{name}.cu", _capability()) + b"\0", np.uint8)
-        try:
-            self._module: Any = call("cuModuleLoadData", image.ctypes.data)
-        except CudaError as error:
-            raise _refused(error) from error
+        self._module: Any = call("cuModuleLoadData", image.ctypes.data)
         self._functions: dict[str, Any] = {}
 
     def launch(
@@ -71,18 +67,6 @@ class Module:
         self._functions.clear()
         if module is not None:
             call("cuModuleUnload", module)
-
-
-def _refused(error: CudaError) -> EdgeError:
-    """Return why the driver did not load a file: perhaps the compiler is too new for it."""
-    made, known = compiler_version(), driver_version()
-    if made[0] <= known[0]:
-        return error
-    return EdgeError(
-        f"The NVIDIA driver here is for CUDA {known[0]}.{known[1]} and does not load kernels that "
-        f"NVRTC {made[0]}.{made[1]} compiled: pip install 'cuda-bindings=={known[0]}.*' "
-        f"nvidia-cuda-nvrtc-cu{known[0]}, or install a newer driver ({error})"
-    )
 
 
 def _capability() -> str:

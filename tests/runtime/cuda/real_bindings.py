@@ -12,7 +12,6 @@ import pytest
 
 ctypes.CDLL(sys.argv[1], mode=ctypes.RTLD_GLOBAL)  # before anybody asks for the real one
 
-from edge_sdk.errors import EdgeError  # noqa: E402
 from edge_sdk.runtime.cuda.context import Context  # noqa: E402
 from edge_sdk.runtime.cuda.driver import CudaError, driver_version  # noqa: E402
 from edge_sdk.runtime.cuda.frame import DeviceFrame, check_device  # noqa: E402
@@ -70,17 +69,9 @@ def kernels() -> None:
 def errors() -> None:
     with pytest.raises(CudaError, match=r"^cuMemAlloc failed \(CUDA_ERROR_OUT_OF_MEMORY\): "):
         DeviceBuffer(1 << 30)
-
-
-def compilers() -> None:
     module.compiled = lambda source, capability: b"not for this driver"
-    for version, sentence in (
-        ((13, 5), r"^cuModuleLoadData failed"),
-        ((14, 0), r"for CUDA 13\.0 and .* NVRTC 14\.0 .*: pip install 'cuda-bindings==13\.\*'"),
-    ):
-        module.compiler_version = lambda version=version: version
-        with pytest.raises(EdgeError, match=sentence):
-            module.Module("letterbox")
+    with pytest.raises(CudaError, match=r"^cuModuleLoadData failed"):
+        module.Module("letterbox")
 
 
 def threads() -> None:
@@ -108,6 +99,5 @@ with Context.open():
     memory_and_streams()
     kernels()
     errors()
-    compilers()
     threads()
 print("as expected, with", Path(sys.modules["cuda.bindings.driver"].__file__ or "").name)

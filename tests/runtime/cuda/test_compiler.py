@@ -133,7 +133,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(cache, monkeypatch, tmp_
 
 def test_without_nvrtc_it_is_said_what_to_install(monkeypatch):
     monkeypatch.setattr(compiler.importlib, "import_module", _missing)
-    with pytest.raises(EdgeError, match="pip install cuda-bindings nvidia-cuda-nvrtc"):
+    with pytest.raises(EdgeError, match=r"pip install 'edge-sdk\[cuda\]'"):
         compiled(KERNELS / "rank.cu", "sm75")
 
 

@@ -29,15 +29,31 @@ def test_without_a_driver_nothing_of_nvidia_is_loaded() -> None:
         call("cuDeviceGetCount")
 
 
-def test_missing_bindings_are_named(cuda: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("version", "extra"), [(12060, "cuda12"), (13000, "cuda")])
+def test_missing_bindings_are_named(
+    cuda: FakeDriver, monkeypatch: pytest.MonkeyPatch, version: int, extra: str
+) -> None:
+    cuda.version = version
     monkeypatch.setitem(sys.modules, "cuda.bindings.driver", None)
-    with pytest.raises(MissingExtra, match=r"cuda-bindings.*edge-sdk\[tensorrt\]"):
+    with pytest.raises(MissingExtra, match=rf"cuda-bindings.*edge-sdk\[{extra}\]"):
         call("cuDeviceGetCount")
 
 
 def test_an_old_driver_is_refused(cuda: FakeDriver) -> None:
     cuda.version = 11040
     with pytest.raises(EdgeError, match=r"for CUDA 11\.4, and 12\.0 is the oldest"):
+        call("cuDeviceGetCount")
+
+
+def test_bindings_that_are_too_new_for_the_driver_are_refused(cuda: FakeDriver) -> None:
+    """What their compiler makes of the kernels would be refused by the driver, or worse."""
+    cuda.version = 12060
+    assert call("cuDeviceGetCount") == 2
+    driver_module.driver.cache_clear()
+    cuda.CUDA_VERSION = 13050
+    with pytest.raises(
+        EdgeError, match=r"for CUDA 12\.6, and .* are for 13\.5: .*edge-sdk\[cuda12\]"
+    ):
         call("cuDeviceGetCount")
 
 
