@@ -99,9 +99,10 @@ def test_the_engine_is_built_of_the_network_in_the_repository(
 ) -> None:
     """Ahead of time, for a GPU that is not here."""
     import engine
+    import subject
 
-    monkeypatch.setattr(engine, "WORK", tmp_path / "work")
-    monkeypatch.setattr(engine, "IMAGES", 2)
+    monkeypatch.setattr(subject, "WORK", tmp_path / "work")
+    monkeypatch.setattr(subject, "IMAGES", 2)
     parts.result_of("probe").write_text(json.dumps({"target": "tensorrt-rtx:sm75"}))
     result = engine.run()
     assert result["rows"][0]["target"] == "tensorrt-rtx:sm75"
@@ -147,15 +148,15 @@ def test_latency_compares_the_bare_engine_with_ours(
 
 
 def test_the_target_is_what_the_probe_found(parts: ModuleType) -> None:
-    import engine
+    import subject
 
     for found in ("tensorrt-rtx:sm89", None):
         parts.result_of("probe").write_text(json.dumps({"target": found}))
         if found:
-            assert engine.bundle().name == "tensorrt-rtx-sm89.edge"
+            assert subject.target() == found
         else:
             with pytest.raises(EdgeError, match=r"see gpu_probe\.json"):
-                engine.bundle()
+                subject.target()
 
 
 def test_a_library_that_crashes_is_written_down(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine import bundle, float_model, target
+from subject import bundle, float_model, target
 
 from edge_sdk.datasets import open_dataset
 from edge_sdk.evaluation.evaluate import EVALUATION, evaluate

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from engine import bundle, target
+from subject import bundle, target
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.runtime import Detector

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.part:
             return run_part(options.part)
         gpu = first_gpu()
-    except EdgeError as error:
+    except (EdgeError, ModuleNotFoundError) as error:
         print(f"The GPU benchmark cannot run: {error}", file=sys.stderr)
         return 2
     print(f"{gpu.name}, {gpu.capability}")
