@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from edge_sdk.cuda_driver import gpus
@@ -61,11 +62,13 @@ def _ask(program: str, device: int) -> State:
 def _jetson() -> State:
     """Return the clock and temperature that the kernel of a Jetson tells."""
     found: State = {}
-    for clock in sorted(_SYSTEM.glob("class/devfreq/*g[pv]*/cur_freq")):
-        found["sm_clock_mhz"] = float(clock.read_text()) / 1e6
+    for clock in sorted(_SYSTEM.glob("class/devfreq/*g[apv]*/cur_freq")):
+        with suppress(OSError, ValueError):  # what sleeps may not answer
+            found["sm_clock_mhz"] = float(clock.read_text()) / 1e6
     for zone in sorted(_SYSTEM.glob("class/thermal/thermal_zone*")):
-        if "gpu" in (zone / "type").read_text().lower():
-            found["temperature_c"] = float((zone / "temp").read_text()) / 1000
+        with suppress(OSError, ValueError):
+            if "gpu" in (zone / "type").read_text().lower():
+                found["temperature_c"] = float((zone / "temp").read_text()) / 1000
     return found
 
 

@@ -18,6 +18,7 @@ from tiny import tiny_spec
 from edge_sdk.bundle import write_bundle
 from edge_sdk.cuda_driver import gpus
 from edge_sdk.errors import EdgeError
+from edge_sdk.runtime.log import log
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks" / "gpu"
 NAMES = [path.stem for path in FOLDER.glob("*.py")]
@@ -116,13 +117,20 @@ def test_a_result_is_kept_with_its_conditions(
 
     monkeypatch.setattr(gpu_state, "gpus", cuda_driver.gpus)
     part = ModuleType("kernels")
-    part.run = lambda: {"rows": [{"a": 1}], "remarks": ["fine"]}  # type: ignore[attr-defined]
+
+    def run() -> dict[str, Any]:
+        for _ in range(2):
+            log.info("kernel by kernel")
+        return {"rows": [{"a": 1}], "remarks": ["fine"]}
+
+    part.run = run  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "kernels", part)
     with pytest.raises(EdgeError, match="'kernels' has no result yet"):
         parts.read_result("kernels")
     assert parts.run_part("kernels") == 0
     kept = parts.read_result("kernels")
     assert kept["rows"] == [{"a": 1}]
+    assert kept["log"] == ["kernel by kernel"]
     assert kept["conditions"]["gpu_before"]["name"] == "Fake T4"
 
 

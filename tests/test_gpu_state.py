@@ -50,6 +50,7 @@ def test_a_jetson_is_read_from_its_kernel(
     clock.write_text("1300500000\n")
     (zone / "type").write_text("gpu-thermal\n")
     (zone / "temp").write_text("48062\n")
+    (zone.with_name("thermal_zone2") / "type").mkdir(parents=True)  # as good as one that fails
     state = gpu_state(1)
     assert state == {
         "name": "Fake A10", "capability": "sm76", "sm_clock_mhz": 1300.5, "temperature_c": 48.062,

@@ -16,13 +16,16 @@ import pytest
 from edge_sdk.errors import EdgeError
 
 TESTS = Path(__file__).resolve().parents[2] / "tests" / "runtime" / "cuda"
+KEPT = 5
+"""Failures of which the result holds the end of the traceback."""
 _OUTCOMES = ("passed", "failed", "skipped")
 
 
 def run() -> dict[str, Any]:
     """Run the tests; one row a test, counting its cases."""
     outcomes = _Outcomes()
-    pytest.main(["-q", "-m", "gpu", "-p", "no:cacheprovider", str(TESTS)], plugins=[outcomes])
+    options = ["-q", "--tb=short", "-m", "gpu", "-p", "no:cacheprovider"]
+    pytest.main([*options, str(TESTS)], plugins=[outcomes])
     names = sorted({name for name, _ in outcomes.counts})
     rows = [
         {"what": name, **{how: outcomes.counts[name, how] for how in _OUTCOMES}} for name in names
@@ -34,7 +37,9 @@ def run() -> dict[str, Any]:
     if total["failed"]:
         verdict = "THE CUDA KERNELS FAIL"
     counted = ", ".join(f"{number} {how}" for how, number in total.items())
-    return {"rows": rows, "remarks": [f"{verdict}: {counted}."]}
+    return {
+        "rows": rows, "remarks": [f"{verdict}: {counted}."], "failures": outcomes.failures,
+    }  # fmt: skip
 
 
 class _Outcomes:
@@ -43,11 +48,14 @@ class _Outcomes:
     def __init__(self) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()
         self.reason = ""
+        self.failures: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count what a case came to, or why it could not begin."""
         if report.when == "call" or report.outcome != "passed":
             name = report.nodeid.rpartition("::")[2].partition("[")[0]
             self.counts[name, report.outcome] += 1
+        if report.failed and len(self.failures) < KEPT:
+            self.failures.append(f"{report.nodeid}: {report.longreprtext[-1000:]}")
         if report.skipped and isinstance(report.longrepr, tuple):
             self.reason = report.longrepr[2]

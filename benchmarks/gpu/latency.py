@@ -36,6 +36,7 @@ from edge_sdk.suppression import RUNNING
 
 SIZE = (1080, 1920, 3)
 GOAL = 1.03
+JETPACK = "/usr/src/tensorrt/bin"
 ROUNDS, FRAMES = 12, 400
 
 
@@ -123,13 +124,17 @@ def bare(engine: Path, library: str) -> Iterator[Callable[[int], None]]:
 
 
 def trtexec(engine: Path) -> float | None:
-    """Return NVIDIA's figure in milliseconds, None where its program is not installed."""
-    program = shutil.which("trtexec")
+    """Return NVIDIA's figure in milliseconds, None where its program is not there or hangs."""
+    program = shutil.which("trtexec") or shutil.which("trtexec", path=JETPACK)
     if program is None:
         return None
-    done = subprocess.run(
-        [program, f"--loadEngine={engine}", "--useCudaGraph", "--noDataTransfers", "--duration=10"],
-        capture_output=True, text=True, timeout=200, check=False,
-    )  # fmt: skip
+    options = ["--useCudaGraph", "--noDataTransfers", "--duration=10"]
+    try:
+        done = subprocess.run(
+            [program, f"--loadEngine={engine}", *options],
+            capture_output=True, text=True, timeout=200, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return None
     found = re.search(r"GPU Compute Time:.*?median = ([\d.]+) ms", done.stdout)
     return float(found[1]) if found else None

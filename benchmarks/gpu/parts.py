@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -78,16 +79,31 @@ def run_all(wanted: Sequence[str], seconds: float, run: Run) -> int:
 def run_part(part: str) -> int:
     """Run one part in this process and write its result."""
     before = gpu_state()
+    log, logger = _Log(), logging.getLogger("edge_sdk")
+    logger.addHandler(log)
+    logger.setLevel(logging.INFO)
     result = importlib.import_module(part).run()
-    state = {"gpu_before": before, "gpu_after": gpu_state()}
-    write_text(
-        result_of(part), json.dumps({"conditions": {**conditions(), **state}, **result}, indent=1)
-    )
+    found = {**conditions(), "gpu_before": before, "gpu_after": gpu_state()}
+    content = {"conditions": found, **result, "log": log.lines}
+    write_text(result_of(part), json.dumps(content, indent=1))
     for row in result.get("rows", ()):
         print(", ".join(f"{name} {value}" for name, value in row.items()))
     for remark in result.get("remarks", ()):
         print(remark)
     return 0
+
+
+class _Log(logging.Handler):
+    """What was logged, each thing once: that a graph could not be captured, say."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a message."""
+        if record.getMessage() not in self.lines:
+            self.lines.append(record.getMessage())
 
 
 def result_of(part: str) -> Path:

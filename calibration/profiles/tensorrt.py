@@ -15,6 +15,7 @@ import re
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from time import perf_counter
 from types import ModuleType
 from typing import Any
 
@@ -31,7 +32,8 @@ from edge_sdk.runtime.cuda.memory import PairedBuffer
 from edge_sdk.runtime.cuda.resources import Resources
 from edge_sdk.runtime.cuda.stream import Stream
 
-_WARMUP = 10
+_SETTLE = 0.5
+"""Seconds of runs that are not counted: a GPU that was idle raises its clocks."""
 _REFORMAT = re.compile(r"^Reformatting CopyNode for (Input|Output) Tensor \d+ (to|of) ")
 _WORD = re.compile(r"[\w./:-]+")
 
@@ -97,11 +99,18 @@ def _times(plan: Plan, spec: HeadSpec, repetitions: int) -> dict[str, list[float
                 buffer.upload(stream)
         recorder = _recorder(plan.trt)
         execution.set_profiler(recorder)
-        for run in range(-_WARMUP, repetitions):
-            if run == 0:
-                recorder.times.clear()
+
+        def run() -> None:
             execution.enqueue(stream)
             stream.synchronize()
+
+        settled = perf_counter() + _SETTLE
+        run()
+        while perf_counter() < settled:
+            run()
+        recorder.times.clear()
+        for _ in range(repetitions):
+            run()
         times: dict[str, list[float]] = recorder.times
         return times
     finally:

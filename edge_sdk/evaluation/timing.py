@@ -23,6 +23,7 @@ def interleaved(
     *,
     repetitions: int = 20,
     warmup: int = 3,
+    settle: float = 0.0,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, Timing]:
     """Run the callables in turn, round after round, and time each call.
@@ -32,6 +33,8 @@ def interleaved(
     work : name -> callable without arguments.
     repetitions : timed rounds.
     warmup : rounds before them that are not timed.
+    settle : seconds that those last at least: a GPU that was idle takes a while to raise its
+        clocks.
     clock : returns seconds.
 
     Returns
@@ -40,9 +43,11 @@ def interleaved(
         Name -> `Timing`, in the order of `work`.
     """
     samples: dict[str, list[float]] = {name: [] for name in work}
-    for _ in range(warmup):
+    rounds, until = 0, time.monotonic() + settle
+    while rounds < warmup or time.monotonic() < until:
         for call in work.values():
             call()
+        rounds += 1
     for _ in range(repetitions):
         for name, call in work.items():
             start = clock()

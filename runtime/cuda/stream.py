@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from edge_sdk.runtime.cuda.driver import CudaError, call, driver
 
@@ -100,7 +101,7 @@ class Graph:
             If something of it cannot be recorded; the stream is then as before.
         """
         mode = driver().CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
-        with SETUP:
+        with SETUP, _without_collection():
             call("cuStreamBeginCapture", stream.handle, mode)
             try:
                 work()
@@ -122,6 +123,18 @@ class Graph:
         handle, self._handle = self._handle, 0
         if handle:
             call("cuGraphExecDestroy", handle)
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Let no garbage be collected: memory of the GPU that is freed so would end a capture."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _abandon(stream: Stream) -> None:

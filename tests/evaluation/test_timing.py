@@ -16,6 +16,13 @@ def test_callables_take_turns_and_warm_up():
     assert [timing.n for timing in timings.values()] == [3, 3]
 
 
+def test_a_gpu_has_time_to_raise_its_clocks():
+    begins = []
+    interleaved({"a": lambda: begins.append(time.perf_counter())}, repetitions=1, settle=0.05)
+    assert begins[-1] - begins[0] >= 0.045
+    assert len(begins) > 4
+
+
 def test_milliseconds():
     timing = interleaved({"nap": lambda: time.sleep(0.02)}, repetitions=3, warmup=0)["nap"]
     assert 20 <= timing.p10 <= timing.median <= timing.p90 < 500

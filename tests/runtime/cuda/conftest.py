@@ -21,18 +21,24 @@ def compiled_kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("kernels")
 
 
+@pytest.fixture(scope="session")
+def gpu_context() -> Iterator[Context]:
+    """The first GPU, held as long as tests run: to begin with it takes a while."""
+    try:
+        context = Context.open()
+    except EdgeError as error:
+        pytest.skip(f"needs a GPU: {error}")
+    yield context
+    context.close()
+
+
 @pytest.fixture(params=["host", pytest.param("gpu", marks=pytest.mark.gpu)])
 def machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     """What stands for a GPU, or a GPU."""
     if request.param == "host":
         yield Host(request.getfixturevalue("compiled_kernels"), monkeypatch)
         return
-    try:
-        context = Context.open()
-    except EdgeError as error:
-        pytest.skip(f"needs a GPU: {error}")
-    with context:
+    with request.getfixturevalue("gpu_context"):
         gpu = Gpu()
         yield gpu
         gpu.close()
-    context.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -184,6 +185,19 @@ def test_a_graph_does_nothing_until_it_is_launched(cuda: FakeDriver) -> None:
         assert order == ["a", "a"]
         graph.close()
         stream.close()
+
+
+def test_no_garbage_is_collected_while_work_is_captured(cuda: FakeDriver) -> None:
+    """What is freed on the GPU meanwhile would end the capture."""
+    collected: list[bool] = []
+    with Context.open():
+        stream = Stream()
+        Graph.capture(stream, lambda: collected.append(gc.isenabled())).close()
+        with pytest.raises(ZeroDivisionError):
+            Graph.capture(stream, lambda: collected.append(bool(1 / 0)))
+        stream.close()
+    assert collected == [False]
+    assert gc.isenabled()
 
 
 @pytest.mark.parametrize("captured", [True, False])
