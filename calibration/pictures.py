@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from edge_sdk.errors import EdgeError
 from edge_sdk.head_spec import HeadSpec
 from edge_sdk.images import content, list_images, read_image
+from edge_sdk.runtime.log import log
 
 Image = npt.NDArray[np.uint8]
 
@@ -61,6 +62,28 @@ def pictures(source: Path | str, limit: int) -> list[Picture]:
     ]
 
 
+def read_pictures(source: Path | str, limit: int) -> Iterator[tuple[Picture, Image]]:
+    """Yield at most `limit` pictures of a source; one that cannot be read is left out, and told.
+
+    Raises
+    ------
+    EdgeError
+        If the source holds no image, or none of those chosen can be read.
+    """
+    problem, some = None, False
+    for picture in pictures(source, limit):
+        try:
+            image = picture.read()
+        except EdgeError as error:
+            problem = problem or error
+            log.warning("Left out: %s", error)
+        else:
+            some = True
+            yield picture, image
+    if problem is not None and not some:
+        raise problem
+
+
 def network_inputs(source: Path | str, limit: int, spec: HeadSpec) -> list[npt.NDArray[np.float32]]:
     """Return at most `limit` pictures of a source as a network takes them.
 
@@ -71,15 +94,15 @@ def network_inputs(source: Path | str, limit: int, spec: HeadSpec) -> list[npt.N
     Raises
     ------
     EdgeError
-        If the source holds no image, or one cannot be read.
+        If the source holds no image that can be read.
     """
     from edge_sdk.runtime.letterbox import Letterbox
 
     letterbox = Letterbox(spec.preprocessing, spec.input_size)
     inputs = []
-    for picture in pictures(source, limit):
+    for _, image in read_pictures(source, limit):
         batch = np.empty((1, 3, *spec.input_size), np.float32)
-        letterbox(picture.read(), batch[0])
+        letterbox(image, batch[0])
         inputs.append(batch)
     return inputs
 

@@ -99,11 +99,11 @@ def _street() -> tuple[tuple[str, Image], ...]:
 
 def _pictures(source: Path | str, count: int) -> tuple[tuple[str, Image], ...]:
     """Return pictures with their names, without the folders that they lie in."""
-    from edge_sdk.calibration.pictures import pictures
+    from edge_sdk.calibration.pictures import read_pictures
 
     return tuple(
-        (picture.name.rpartition("/")[2], _small(picture.read()))
-        for picture in pictures(source, count)
+        (picture.name.rpartition("/")[2], _small(image))
+        for picture, image in read_pictures(source, count)
     )
 
 

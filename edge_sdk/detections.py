@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -24,9 +24,9 @@ class Detection(NamedTuple):
     name: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Detections:
-    """The objects of one frame, by falling score.
+    """The objects of one frame, by falling score: a sequence of `Detection`, and arrays of them.
 
     Attributes
     ----------
@@ -52,6 +52,19 @@ class Detections:
             self.boxes.tolist(), self.scores.tolist(), self.class_ids.tolist(), strict=True
         ):
             yield Detection(tuple(box), score, class_id, self.names[class_id])
+
+    def __getitem__(self, index: int) -> Detection:
+        class_id = int(self.class_ids[index])
+        box, score = self.boxes[index].tolist(), float(self.scores[index])
+        return Detection(tuple(box), score, class_id, self.names[class_id])
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Detections):
+            return NotImplemented
+        pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+        return all(np.array_equal(mine, theirs) for mine, theirs in pairs)
+
+    __hash__ = None  # type: ignore[assignment]  # arrays may change
 
     def above(self, score: float) -> Detections:
         """Return the detections that score at least `score`."""
@@ -90,6 +103,8 @@ class Detections:
 
         Raises
         ------
+        EdgeError
+            If the image is no such array, or may not be written to.
         MissingExtra
             If OpenCV is not installed.
         """

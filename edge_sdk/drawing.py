@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sdk.detections import Detections
+from edge_sdk.errors import EdgeError
 from edge_sdk.opencv import opencv
 
 _GOLDEN = 0.61803398875
@@ -33,8 +34,14 @@ def draw(image: npt.NDArray[np.uint8], detections: Detections) -> npt.NDArray[np
     Lines and letters grow with the image. Labels lie over all boxes, the best on top. Objects
     that are followed have their number before their name, and a colour each in place of their
     class's.
+
+    Raises
+    ------
+    EdgeError
+        If the image is no such array, or OpenCV cannot write into it.
     """
     cv2 = opencv("Drawing")
+    _check(image)
     scale = max(0.4, min(image.shape[:2]) / 1080 * 0.8)
     thickness = max(2, round(scale * 4))
     ids = detections.track_ids
@@ -48,6 +55,18 @@ def draw(image: npt.NDArray[np.uint8], detections: Detections) -> npt.NDArray[np
         text = text if ids is None else f"#{number} {text}"
         _label(cv2, image, text, detection.box, colour_of(number), scale, thickness)
     return image
+
+
+def _check(image: Any) -> None:
+    """Refuse what OpenCV would with words of its own."""
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.shape[2:] != (3,):
+        raise EdgeError("Detections are drawn onto a uint8 array [height, width, 3] in BGR.")
+    dense = image.strides[1:] == (3, 1) and image.strides[0] >= 3 * image.shape[1]
+    if not (dense and image.flags.writeable):
+        raise EdgeError(
+            "Detections cannot be drawn onto an array that is read-only, flipped or otherwise not "
+            "laid out row by row: give numpy.array(image), a copy."
+        )
 
 
 def _label(

@@ -388,14 +388,14 @@ def _frames(
     """Return the images as the network takes them, float32 [1, 3, H, W], and their digests."""
     import numpy as np
 
-    from edge_sdk.calibration.pictures import pictures
+    from edge_sdk.calibration.pictures import read_pictures
     from edge_sdk.runtime.letterbox import Letterbox
 
     letterbox = Letterbox(spec.preprocessing, spec.input_size)
     frames, digests = [], []
-    for picture in pictures(source, limit):
+    for picture, image in read_pictures(source, limit):
         frame = np.empty((1, 3, *spec.input_size), np.float32)
-        letterbox(picture.read(), frame[0])
+        letterbox(image, frame[0])
         frames.append(frame)
         digests.append(picture.digest())
     return frames, digests

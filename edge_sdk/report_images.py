@@ -41,14 +41,14 @@ def differing_images(
     -------
     Nothing if neither engine recognizes an object on any image.
     """
-    from edge_sdk.calibration.pictures import pictures
+    from edge_sdk.calibration.pictures import read_pictures
     from edge_sdk.calibration.shift import image_shift
 
     names, images = [], []
-    for picture in pictures(source or CAMERA, CANDIDATES):
+    for picture, image in read_pictures(source or CAMERA, CANDIDATES):
         name = picture.name.rpartition("/")[2]
         names.append(name if source else f"Test camera, frame {name.rpartition(' ')[2]}")
-        images.append(_small(picture.read()))
+        images.append(_small(image))
     seen = {name: _seen(spec, trial, name, images) for name in ("float", "int8")}
     if not any(len(found) for one in seen.values() for found, _ in one):
         return []

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from edge_sdk.detections import Detections
+from edge_sdk.errors import EdgeError
 from edge_sdk.runtime.letterbox import Letterbox
 from edge_sdk.runtime.postprocess import Postprocessor
 
@@ -42,6 +45,26 @@ class Chain(Protocol):
         """
 
 
+def host_image(frame: Any) -> npt.NDArray[Any]:
+    """Return a frame that lies in the host's memory as an array, without a copy.
+
+    Raises
+    ------
+    EdgeError
+        If it cannot be one, or is of Pillow, whose pictures are RGB where frames are BGR.
+    """
+    pillow = sys.modules.get("PIL.Image")
+    if pillow is not None and isinstance(frame, pillow.Image):
+        raise EdgeError(
+            "A frame must be BGR, and pictures of Pillow are RGB: give "
+            "numpy.asarray(picture.convert('RGB'))[..., ::-1]."
+        )
+    try:
+        return np.asarray(frame)
+    except (TypeError, ValueError, RuntimeError) as error:  # of a tensor on a GPU, for one
+        raise EdgeError(f"A frame must be an array that numpy can read: {error}") from error
+
+
 class HostChain:
     """Letterbox and post-processing on the CPU around an engine's worker.
 
@@ -57,7 +80,7 @@ class HostChain:
 
     def __call__(self, frame: Any, score: float) -> tuple[Detections, StageTimes]:
         """See `Chain`."""
-        image = np.asarray(frame)
+        image = host_image(frame)
         start = perf_counter()
         placement = self._letterbox(image, self._worker.input[0])
         placed = perf_counter()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -107,6 +108,7 @@ class Detector:
         self._calm = threading.Condition()
         self._busy = 0
         self._closed = False
+        self._process = os.getpid()
         try:
             self._settings = {**RUNNING, **settings}
             self._new_chain = engine.chains(spec, self._settings)
@@ -147,7 +149,8 @@ class Detector:
         Raises
         ------
         EdgeError
-            If the frame has another shape or type, or the detector is closed.
+            If the frame has another shape or type, or the detector is closed, or was opened by the
+            process that this one was forked from.
         """
         return self.timed(frame)[0]
 
@@ -162,6 +165,13 @@ class Detector:
     @contextmanager
     def _chain(self) -> Iterator[Chain]:
         """Lend a chain that nobody uses, a new one if need be."""
+        if (
+            os.getpid() != self._process
+        ):  # no thread of an engine comes along, and it waits for them
+            raise EdgeError(
+                "This Detector was opened before its process was forked, which no engine survives: "
+                "open one in the child, or start that with multiprocessing's 'spawn'."
+            )
         with self._calm:
             if self._closed:
                 raise EdgeError("This Detector is closed: open another.")

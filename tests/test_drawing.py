@@ -5,6 +5,7 @@ import pytest
 
 from edge_sdk.detections import Detections
 from edge_sdk.drawing import colour_of
+from edge_sdk.errors import EdgeError
 
 pytest.importorskip("cv2")
 
@@ -35,6 +36,19 @@ def test_box_is_drawn_in_its_colour_with_a_label_above() -> None:
     assert not image[110:150, 110:190].any()
     assert image[60:78, 100:150].any()
     assert not image[:50].any()
+
+
+def test_what_cannot_be_drawn_onto_is_refused() -> None:
+    image = np.zeros((60, 80, 3), np.uint8)
+    fixed = image.copy()
+    fixed.flags.writeable = False
+    for wrong in (image[::-1], image[:, ::-1], image[..., ::-1], image[:, ::2], fixed):
+        with pytest.raises(EdgeError, match="cannot be drawn onto an array that is read-only"):
+            detections((10, 20, 50, 50)).draw(wrong)
+    for no_image in (image[..., 0], image.astype(float), None):
+        with pytest.raises(EdgeError, match="are drawn onto a uint8 array"):
+            detections((10, 20, 50, 50)).draw(no_image)  # type: ignore[arg-type]
+    assert detections((10, 20, 50, 50)).draw(image[5:, 10:70]).any()
 
 
 def test_label_stays_in_the_picture() -> None:

@@ -22,7 +22,7 @@ from edge_sdk.detections import Detections
 from edge_sdk.head_spec import CANDIDATE_OUTPUTS, HeadSpec
 from edge_sdk.runtime.backends.tensorrt_execution import Execution
 from edge_sdk.runtime.backends.tensorrt_plan import Plan
-from edge_sdk.runtime.chain import StageTimes
+from edge_sdk.runtime.chain import StageTimes, host_image
 from edge_sdk.runtime.cuda.frame import DeviceFrame, check_device, device_frame
 from edge_sdk.runtime.cuda.kernels.candidates import MOST, CudaCandidates
 from edge_sdk.runtime.cuda.kernels.letterbox import CudaLetterbox
@@ -83,7 +83,7 @@ class TensorrtChain:
             start = perf_counter()
             there = device_frame(frame, self._stream)
             if there is None:
-                image = np.asarray(frame)
+                image = host_image(frame)
                 placement = self._letterbox(image, self._input.array[0])
                 self._input.upload(self._stream)
                 height, width = image.shape[:2]

@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_sdk.calibration.pictures import pictures
+from edge_sdk.calibration.pictures import pictures, read_pictures
 from edge_sdk.errors import EdgeError
+
+cv2 = pytest.importorskip("cv2")
 
 
 @pytest.fixture
@@ -26,6 +28,22 @@ def test_digests_name_the_content(ten: Path) -> None:
     digests = [picture.digest() for picture in pictures(ten, limit=10)]
     assert digests[0] == digests[9]
     assert len(set(digests)) == 9
+
+
+def test_what_cannot_be_read_is_left_out_and_told(
+    ten: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, image = cv2.imencode(".jpg", np.zeros((4, 4, 3), np.uint8))
+    for path in ten.iterdir():
+        path.write_bytes(image.tobytes())
+    broken = sorted(ten.iterdir())[4]
+    broken.write_bytes(b"no picture")
+    assert len(list(read_pictures(ten, 10))) == 9
+    assert caplog.text.count(f"{broken} is corrupt") == 1
+    for path in ten.iterdir():
+        path.write_bytes(b"no picture")
+    with pytest.raises(EdgeError, match="is corrupt"):
+        list(read_pictures(ten, 10))
 
 
 def test_a_limit_below_one_is_an_error(tmp_path: Path) -> None:

@@ -173,6 +173,37 @@ def test_wrong_frames_are_named_and_do_no_harm(detector: Detector, frame: Any) -
     assert len(detector(frames()[0])) > 0
 
 
+def test_pictures_of_pillow_are_refused_as_they_are_rgb(detector: Detector) -> None:
+    image = pytest.importorskip("PIL.Image")
+    with pytest.raises(EdgeError, match="pictures of Pillow are RGB"):
+        detector(image.fromarray(frames()[0]))
+
+
+def test_what_numpy_cannot_read_is_refused_in_our_words(detector: Detector) -> None:
+    torch = pytest.importorskip("torch")
+    with pytest.raises(EdgeError, match=r"must be an array that numpy can read: .*requires grad"):
+        detector(torch.zeros(8, 8, 3, requires_grad=True))
+
+
+def test_a_forked_process_is_told_to_open_its_own(detector: Detector) -> None:
+    """It would wait for ever for threads that did not come along."""
+    detector(frames()[0])
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            detector(frames()[0])
+        except EdgeError as error:
+            os.write(write, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as answer:
+        assert "before its process was forked" in answer.read()
+    os.waitpid(child, 0)
+    assert len(detector(frames()[0]))
+
+
 def test_stages_are_timed(detector: Detector) -> None:
     found, times = detector.timed(frames()[0])
     assert_same(found, detector(frames()[0]))
