@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 from typing import Any
 
@@ -16,12 +17,18 @@ COMMANDS = (
 )  # fmt: skip
 
 INTERRUPTED = 130
-RESUMED = ("calibrate", "profile", "plan", "deploy", "train", "finetune", "qat")
-"""Commands that keep what they have done when they are interrupted."""
+_WHERE_IT_WAS = "; the same command goes on where it was"
+_LAST_SAVED = "; the same command goes on from what it last saved, some minutes ago at most"
+AGAIN = {
+    **dict.fromkeys(("calibrate", "profile", "plan", "deploy"), _WHERE_IT_WAS),
+    **dict.fromkeys(("train", "finetune", "qat"), _LAST_SAVED),
+}
+"""Command that keeps what it has done when it is interrupted -> what to tell then."""
 
 
 def main() -> None:
     """Run the command line; print a user's mistake in one sentence and exit with status 2."""
+    _end_by_signals()
     try:
         try:
             application()()
@@ -36,9 +43,15 @@ def main() -> None:
         # typer makes this status of an interruption, and says nothing.
         if isinstance(end, SystemExit) and end.code != INTERRUPTED:
             raise
-        again = "; the same command goes on where it was" if sys.argv[1] in RESUMED else ""
-        print(f"edge-sdk: interrupted{again}.", file=sys.stderr)
+        print(f"edge-sdk: interrupted{AGAIN.get(sys.argv[1], '')}.", file=sys.stderr)
         sys.exit(INTERRUPTED)
+
+
+def _end_by_signals() -> None:
+    """Let what ends a program, a closed terminal, say, work like Ctrl-C: nothing is left behind."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup has one ignored
+            signal.signal(number, signal.default_int_handler)
 
 
 def application() -> Any:

@@ -222,14 +222,20 @@ def test_a_missing_package_is_named_with_its_extra(
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ("train", "edge-sdk: interrupted; the same command goes on where it was."),
+        (
+            "train",
+            "edge-sdk: interrupted; the same command goes on from what it last saved, some minutes "
+            "ago at most.",
+        ),
         ("dataset", "edge-sdk: interrupted."),
     ],
 )
-def test_an_interruption_is_told(command: str, said: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_an_interruption_is_told(command: str, said: str, name: str, tmp_path: Path) -> None:
     program = f"""
-import sys, edge_sdk.datasets.writer, edge_sdk.training
-def interrupted(*_, **__): raise KeyboardInterrupt
+import signal, sys, edge_sdk.datasets.writer, edge_sdk.training
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a script's & has it ignored
+def interrupted(*_, **__): signal.raise_signal(signal.{name})
 edge_sdk.datasets.writer.write_dataset = edge_sdk.training.train = interrupted
 sys.argv = ["edge-sdk", {command!r}, *sys.argv[1:]]
 from edge_sdk.cli import main

@@ -20,19 +20,24 @@ from edge_sdk.converters.lowering.tensorrt import lower
 from edge_sdk.converters.model_file import load_model
 
 
-def test_an_interrupt_is_noted_and_raised_at_the_end() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_is_noted_and_raised_at_the_end(number: signal.Signals) -> None:
     noted = []
 
     def work() -> None:
         with noted_interrupt() as came:
             noted.append(came())
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
             noted.append(came())
 
-    with pytest.raises(KeyboardInterrupt):
-        work()
-    assert noted == [False, True]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            work()
+        assert noted == [False, True]
+        assert signal.getsignal(number) is signal.default_int_handler
+    finally:
+        signal.signal(number, before)
 
 
 def test_an_applications_own_handler_stays() -> None:
