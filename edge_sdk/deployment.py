@@ -263,7 +263,8 @@ def deploy(
     """
     from edge_sdk.calibration import calibrate
     from edge_sdk.converters.lowering import lowering
-    from edge_sdk.plan_search import check_search
+    from edge_sdk.converters.model_file import head_spec_of, load_model
+    from edge_sdk.plan_search import check_search, labelled_images
 
     lowering(target)
     if nms:
@@ -276,6 +277,8 @@ def deploy(
     make_folder(work)
     model, calibration = work / "model.onnx", work / "model.calib"
     _convert(Path(source), model, head, names, input_size, progress)
+    if budget is not None:
+        labelled_images(budget, head_spec_of(load_model(model)))  # others are told at once
     left_out = calibrate(model, images, calibration, limit=limit, progress=progress).skipped
     plan(
         model, calibration, target, work / "plan.yaml", budget=budget, latency=latency,

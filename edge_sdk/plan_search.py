@@ -93,6 +93,24 @@ def check_search(target: str, latency: Path | str | None) -> None:
         check_profiled(target)
 
 
+def labelled_images(budget: Budget, spec: HeadSpec) -> Dataset | None:
+    """Return the labelled images that a search measures accuracy on, if it does.
+
+    Raises
+    ------
+    EdgeError
+        If they cannot be used, or have other classes than the model.
+    """
+    from edge_sdk.datasets.opening import open_dataset
+    from edge_sdk.evaluation.class_match import match_classes
+
+    if budget.labels is None:
+        return None
+    dataset = open_dataset(budget.labels, budget.split).first(_LABELLED)
+    match_classes(spec.class_names, dataset.names)
+    return dataset
+
+
 def search_plan(
     model: Path | str,
     calibration: Path | str,
@@ -148,7 +166,7 @@ def search_plan(
     spec, key = head_spec_of(graph), model_key(graph)
     groups = layer_groups(graph, keep_float)
     counts = Calibration.load(calibration)
-    dataset = _dataset(budget)
+    dataset = labelled_images(budget, spec)
     frames, digests = _frames(images or _source(counts, calibration), limit, spec)
     folder = search_folder(output)
     make_folder(folder)
@@ -399,14 +417,6 @@ def _frames(
         frames.append(frame)
         digests.append(picture.digest())
     return frames, digests
-
-
-def _dataset(budget: Budget) -> Dataset | None:
-    from edge_sdk.datasets.opening import open_dataset
-
-    if budget.labels is None:
-        return None
-    return open_dataset(budget.labels, budget.split).first(_LABELLED)
 
 
 def _labels(dataset: Dataset | None) -> str | None:

@@ -50,6 +50,16 @@ def test_a_hybrid_without_torch_says_so_before_any_work(
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.onnx"]
 
 
+def test_labels_of_other_classes_are_told_before_the_calibration(tmp_path: Path) -> None:
+    model = write_tiny_model(tmp_path / "tiny.onnx")
+    names = ("--names", "ship,plane,rocket")  # not those of the street, nor as many
+    budget = ("--max-drop", 1, "--labels", "test://street")
+    with pytest.raises(EdgeError, match=r"\(ship, plane, rocket\) share no name"):
+        run("deploy", model, "--images", IMAGES, "--target", "openvino", *names, *budget,
+            "-o", tmp_path / "a.edge")  # fmt: skip
+    assert not (tmp_path / "a.work" / "model.calib").exists()
+
+
 def test_each_arrow_is_a_command(tmp_path: Path) -> None:
     source, model = write_tiny_model(tmp_path / "tiny.onnx"), tmp_path / "model.onnx"
     calib, made, bundle = tmp_path / "m.calib", tmp_path / "plan.yaml", tmp_path / "a.edge"
