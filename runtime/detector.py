@@ -25,7 +25,8 @@ class Detector:
     """An engine with everything around it: a frame in, `Detections` out.
 
     Any number of threads may call one detector; they share its engine, and each call has
-    buffers of its own, kept for later calls. `close` waits for calls under way.
+    buffers of its own, kept for later calls. `close` waits for calls under way. A process that is
+    forked opens its own.
 
     Parameters
     ----------
