@@ -8,6 +8,7 @@ seen.mp4?every=600&keep=144   a new file after ten minutes, named by its beginni
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from itertools import count
@@ -75,6 +76,15 @@ class FileSeries:
         now = datetime.now(timezone.utc)
         names = (self._named(stem, now + timedelta(seconds=later)) for later in count())
         return next(path for path in names if not path.exists())
+
+    def replaced(self) -> Iterator[Path]:
+        """Yield the files there that it may write over or remove."""
+        if self.divided and not self._keep:
+            return
+        ends = rf"-{_ANY_STAMP}" if self.divided else ""
+        name = re.compile(rf"{re.escape(self.path.stem)}(-\d+)?{ends}{re.escape(self.path.suffix)}")
+        folder = self.path.parent
+        yield from (path for path in folder.glob("*") if name.fullmatch(path.name))
 
     def over(self, number: int = 1) -> bool:
         """Tell whether it is time for the next file."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
+from edge_sdk.errors import EdgeError
 from edge_sdk.runtime.detector import Detector
+from edge_sdk.runtime.file_series import FileSeries
 from edge_sdk.runtime.inbox import Policy
 from edge_sdk.runtime.log import log
 from edge_sdk.runtime.pipeline import Pipeline
@@ -55,8 +58,8 @@ def stream(
     Raises
     ------
     EdgeError
-        If something cannot be opened, no source gives anything, or the detector fails again
-        and again.
+        If something cannot be opened, a file would be written over that a source reads, no
+        source gives anything, or the detector fails again and again.
     """
     if isinstance(sources, (str, Path, Source)):
         sources = [sources]
@@ -67,6 +70,9 @@ def stream(
         opened = [
             stack.enter_context(s if isinstance(s, Source) else open_source(s)) for s in sources
         ]
+        for address in (*sinks, stats):
+            if isinstance(address, (str, Path)):
+                _spare(opened, address)
         pipeline = Pipeline(
             detector, opened, policy=policy, max_staleness=max_staleness, duration=duration,
             max_frames=max_frames, track=track,
@@ -94,3 +100,23 @@ def stream(
         with suppress(KeyboardInterrupt):
             pipeline.run(consumers)
     return pipeline.summary()
+
+
+def _spare(sources: Sequence[Source], address: Path | str) -> None:
+    """Refuse to write where a source reads, whatever links lead there."""
+    if "://" in str(address):
+        return
+    read = {_identity(file) for source in sources for file in source.files}
+    for path in FileSeries(address).replaced():
+        if _identity(path) in read:
+            raise EdgeError(
+                f"Writing {address} would destroy {path}, which a source reads: write elsewhere."
+            )
+
+
+def _identity(path: Path) -> tuple[int, int] | Path:
+    """Return what is the same for two names of a file; the path itself where there is none."""
+    with suppress(OSError):
+        about = os.stat(path)
+        return about.st_dev, about.st_ino
+    return path

@@ -32,6 +32,7 @@ class PictureSource(Source):
         if not paths:
             raise EdgeError(f"{name} holds no picture ({', '.join(sorted(SUFFIXES))}).")
         super().__init__(name, fps)
+        self.files = tuple(paths)
         self._paths = list(paths)
         self._loop = loop
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 from types import TracebackType
 
@@ -43,6 +44,7 @@ class Source(ABC):
     name : the URI that it was opened with, without credentials.
     live : frames come when they come; whoever is late misses them.
     fps : frames a second: a file's own, or what the camera promises.
+    files : what it reads from the disk.
     frames : how many it says it has; None where it does not say or has no end.
     damaged : pictures that came incomplete and were not given away.
     skips : a live source may leave out what there is no time to decode; else it waits.
@@ -54,6 +56,7 @@ class Source(ABC):
     """
 
     live = False
+    files: Sequence[Path] = ()
     frames: int | None = None
     damaged = skipped = 0
     waited = 0.0

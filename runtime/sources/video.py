@@ -37,6 +37,7 @@ class VideoSource(Source):
     ) -> None:
         self._cv2 = opencv("Reading video")
         self._path, self._loop = path, loop
+        self.files = (path,)
         self._memory = FrameMemory()
         self._capture, self._first = self._open()
         own = self._capture.get(self._cv2.CAP_PROP_FPS)
@@ -80,6 +81,7 @@ class ChipVideoSource(Source):
         self, name: str, path: Path, chip: str, *, fps: float | None = None, loop: int | None = 1
     ) -> None:
         self._path, self._chip, self._loop = path, chip, loop
+        self.files = (path,)
         with self._open() as file:
             stream = file.streams.video[0]
             own = float(stream.average_rate or 0)

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 cv2 = pytest.importorskip("cv2")
@@ -117,10 +118,13 @@ def test_camera_that_is_not_there_is_status_2(tiny_bundle: Path) -> None:
 def test_bad_input_is_one_sentence_and_status_2(tiny_bundle: Path, tmp_path: Path) -> None:
     video = tmp_path / "broken.mp4"
     video.write_bytes(b"no video")
+    picture = tmp_path / "own.png"
+    cv2.imwrite(str(picture), np.zeros((48, 64, 3), np.uint8))
     for arguments, message in (
         ((tiny_bundle, "--source", video), "broken.mp4 is not a video"),
         ((tmp_path / "none.edge", "--source", STREET), "There is no bundle at"),
         ((tiny_bundle, "--source", STREET, "--sink", "out.gif"), "Unknown sink 'out.gif'"),
+        ((tiny_bundle, "--source", picture, "--stats", picture), "which a source reads"),
     ):
         program = edge_sdk("run", *arguments, "--threads", 1)
         out, words = program.communicate(timeout=240)
@@ -128,4 +132,5 @@ def test_bad_input_is_one_sentence_and_status_2(tiny_bundle: Path, tmp_path: Pat
         assert message in words
         assert words.count("\n") == 1, words
         assert not out
-    assert list(tmp_path.iterdir()) == [video]
+    assert sorted(tmp_path.iterdir()) == [video, picture]
+    assert cv2.imread(str(picture)) is not None
