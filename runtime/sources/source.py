@@ -23,7 +23,8 @@ class Frame:
     ----------
     image : BGR uint8 [H, W, 3].
     index : its number in the source, from 0.
-    timestamp : seconds since the first frame: by the clock for a live source, else by `fps`.
+    timestamp : seconds since the first frame: by the clock for a live source, as a video file
+        tells them, else by `fps`.
     source : where it comes from.
     """
 
@@ -78,10 +79,14 @@ class Source(ABC):
             if self._start is None:
                 self._start = now
             index, self._index = self._index, self._index + 1
-            yield Frame(image, index, now - self._start if self.live else index / self.fps, self)
+            yield Frame(image, index, now - self._start if self.live else self._time(index), self)
 
     @abstractmethod
     def _images(self) -> Iterator[npt.NDArray[np.uint8]]: ...
+
+    def _time(self, index: int) -> float:
+        """Return when the picture that `_images` has given is to be seen, if it is no camera's."""
+        return index / self.fps
 
     def close(self) -> None:  # noqa: B027 (most sources hold nothing)
         """Let go of the device or file; any thread may ask for it, any number of times."""

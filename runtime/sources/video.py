@@ -12,19 +12,43 @@ import numpy.typing as npt
 from edge_sdk.errors import EdgeError
 from edge_sdk.opencv import opencv
 from edge_sdk.runtime.sources.decoders import StreamDecoder, accelerator, picture
+from edge_sdk.runtime.sources.file_clock import FileClock
 from edge_sdk.runtime.sources.frame_memory import FrameMemory
 from edge_sdk.runtime.sources.source import Source
 
 
-class VideoSource(Source):
-    """A video file, frame by frame.
+class _FileSource(Source):
+    """What video files have in common, whoever decodes them.
+
+    Parameters
+    ----------
+    own : frames a second, as the file tells; the others as with `VideoSource`.
+    frames : how many the file says it has, or nothing above 0.
+    """
+
+    def __init__(
+        self, name: str, path: Path, fps: float | None, own: float, frames: int, loop: int | None
+    ) -> None:
+        super().__init__(name, fps or (own if 0 < own <= 1000 else 30.0))
+        self.files = (path,)
+        self.frames = frames * loop if frames > 0 and loop is not None else None
+        self._by_rate = fps is not None
+        self._clock = FileClock(self.fps)
+        self._told: float | None = None
+
+    def _time(self, index: int) -> float:
+        return super()._time(index) if self._by_rate else self._clock(self._told)
+
+
+class VideoSource(_FileSource):
+    """A video file, frame by frame, each at the time that the file tells.
 
     Parameters
     ----------
     name : for people.
     path : the file.
-    fps : frames a second of video; None for the file's own.
-    loop : how often to play it; None for ever.
+    fps : frames a second of video; None for the file's own times.
+    loop : how often to play it; None for ever. Times go on over the rounds.
 
     Raises
     ------
@@ -35,15 +59,12 @@ class VideoSource(Source):
     def __init__(
         self, name: str, path: Path, *, fps: float | None = None, loop: int | None = 1
     ) -> None:
-        self._cv2 = opencv("Reading video")
+        self._cv2 = cv2 = opencv("Reading video")
         self._path, self._loop = path, loop
-        self.files = (path,)
         self._memory = FrameMemory()
         self._capture, self._first = self._open()
-        own = self._capture.get(self._cv2.CAP_PROP_FPS)
-        super().__init__(name, fps or (own if 0 < own <= 1000 else 30.0))
-        frames = int(self._capture.get(self._cv2.CAP_PROP_FRAME_COUNT))
-        self.frames = frames * loop if frames > 0 and loop is not None else None
+        own, frames = map(self._capture.get, (cv2.CAP_PROP_FPS, cv2.CAP_PROP_FRAME_COUNT))
+        super().__init__(name, path, fps, own, int(frames), loop)
 
     def _open(self) -> tuple[Any, npt.NDArray[np.uint8]]:
         capture = self._cv2.VideoCapture(str(self._path), self._cv2.CAP_FFMPEG)
@@ -54,10 +75,12 @@ class VideoSource(Source):
         return capture, first
 
     def _images(self) -> Iterator[npt.NDArray[np.uint8]]:
-        played = 0
+        self._clock, played = FileClock(self.fps), 0
         while True:
             read, image = True, self._first
             while read:
+                # After a picture was read, this is its own time, and not the next one's.
+                self._told = self._capture.get(self._cv2.CAP_PROP_POS_MSEC) / 1e3
                 yield image
                 read, image = self._capture.read(self._memory.take(self._first.shape))
             played += 1
@@ -65,13 +88,14 @@ class VideoSource(Source):
                 return
             self._capture.release()
             self._capture, self._first = self._open()
+            self._clock.begin()
 
     def close(self) -> None:
         """Close the file."""
         self._capture.release()
 
 
-class ChipVideoSource(Source):
+class ChipVideoSource(_FileSource):
     """A video file that a chip decodes; the rest is as with `VideoSource`.
 
     `chip` is what `decoders.choose` returned.
@@ -81,13 +105,10 @@ class ChipVideoSource(Source):
         self, name: str, path: Path, chip: str, *, fps: float | None = None, loop: int | None = 1
     ) -> None:
         self._path, self._chip, self._loop = path, chip, loop
-        self.files = (path,)
         with self._open() as file:
             stream = file.streams.video[0]
-            own = float(stream.average_rate or 0)
-            frames = stream.frames
-        super().__init__(name, fps or (own if 0 < own <= 1000 else 30.0))
-        self.frames = frames * loop if frames > 0 and loop is not None else None
+            own, frames = float(stream.average_rate or 0), stream.frames
+        super().__init__(name, path, fps, own, frames, loop)
 
     def _open(self) -> Any:
         import av
@@ -101,13 +122,15 @@ class ChipVideoSource(Source):
         raise EdgeError(f"{self._path} is not a video that FFmpeg can read, or it is damaged.")
 
     def _images(self) -> Iterator[npt.NDArray[np.uint8]]:
-        played = 0
+        self._clock, played = FileClock(self.fps), 0
         while played != self._loop:
+            self._clock.begin()
             with self._open() as file:
                 stream = file.streams.video[0]
                 decode = StreamDecoder(stream, self._chip, self.name, {})
                 for packet in file.demux(stream):
                     for frame in decode(packet) or ():
+                        self._told = frame.time
                         yield picture(frame)
             self._chip = decode.chip  # one that failed is not tried again
             played += 1

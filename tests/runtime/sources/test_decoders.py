@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import closing
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,30 @@ def test_chip_gives_the_same_pictures(clip: Path, monkeypatch: pytest.MonkeyPatc
         assert source.fps == 10
         found = levels(source)
     assert found == levels(open_source(f"{clip}?decoder=software")) * 2
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+@pytest.mark.parametrize("decoder", ["software", "v4l2"])
+def test_pictures_come_when_the_file_says(
+    tmp_path: Path, suffix: str, decoder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoders, "V4L2", "{codec}")
+    path, moments = tmp_path / f"uneven.{suffix}", [0.0, 0.01, 0.02, 0.5, 0.6, 1.1]
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for moment in moments:
+            picture = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="bgr24")
+            picture.pts, picture.time_base = round(moment * 1000), Fraction(1, 1000)
+            file.mux(stream.encode(picture))
+        file.mux(stream.encode())
+    with open_source(f"{path}?decoder={decoder}&loop=2") as source:
+        found, step = [frame.timestamp for frame in source], 1 / source.fps
+    again = [1.1 + step + moment for moment in moments]
+    assert found == pytest.approx([*moments, *again], abs=1e-6)
+    with open_source(f"{path}?decoder={decoder}&fps=4") as source:
+        assert [frame.timestamp for frame in source] == [index / 4 for index in range(6)]
 
 
 def test_chip_that_fails_while_it_decodes_is_told_and_the_cpu_goes_on(
