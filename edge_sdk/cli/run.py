@@ -107,7 +107,8 @@ def run(
 def _stop_at_signals() -> threading.Event:
     """Let SIGINT and SIGTERM end the stream, also where a script's `&` has SIGINT ignored.
 
-    The second one interrupts whatever is being done.
+    The second one interrupts whatever is being done. A terminal that closes ends the stream too,
+    if `nohup` does not keep that away.
     """
     stop = threading.Event()
 
@@ -118,6 +119,9 @@ def _stop_at_signals() -> threading.Event:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, handle)
+    hangup = getattr(signal, "SIGHUP", None)  # not on Windows
+    if hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN:
+        signal.signal(hangup, lambda *_: stop.set())  # comes twice: from the shell and the kernel
     return stop
 
 

@@ -16,8 +16,9 @@ cv2 = pytest.importorskip("cv2")
 STREET = "test://street?size=160x96"
 
 
-def edge_sdk(*arguments: object) -> subprocess.Popen[str]:
-    code = "from edge_sdk.cli import main; main()"
+def edge_sdk(*arguments: object, hangup: str = "SIG_DFL") -> subprocess.Popen[str]:
+    code = f"import signal; signal.signal(signal.SIGHUP, signal.{hangup}); "
+    code += "from edge_sdk.cli import main; main()"
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -30,6 +31,14 @@ def frames_of(path: Path) -> int:
     while capture.read()[0]:
         count += 1
     return count
+
+
+def wait_for_lines(program: subprocess.Popen[str], lines: Path, count: int) -> None:
+    deadline = time.monotonic() + 120
+    while not (lines.exists() and lines.read_text().count("\n") > count):
+        assert time.monotonic() < deadline
+        assert program.poll() is None, program.communicate()[1]
+        time.sleep(0.02)
 
 
 def test_streams_into_every_sink(tiny_bundle: Path, tmp_path: Path) -> None:
@@ -48,7 +57,7 @@ def test_streams_into_every_sink(tiny_bundle: Path, tmp_path: Path) -> None:
     assert json.loads(stats.read_text().splitlines()[-1])["final"] is True
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signal_leaves_a_playable_video(
     tiny_bundle: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -56,11 +65,7 @@ def test_signal_leaves_a_playable_video(
     program = edge_sdk(
         "run", tiny_bundle, "--source", STREET, "--sink", video, "--sink", lines, "--threads", 1
     )
-    deadline = time.monotonic() + 60
-    while not (lines.exists() and lines.read_text().count("\n") > 10):
-        assert time.monotonic() < deadline
-        assert program.poll() is None, program.communicate()[1]
-        time.sleep(0.02)
+    wait_for_lines(program, lines, 10)
     program.send_signal(number)
     sent = time.monotonic()
     _, words = program.communicate(timeout=240)
@@ -70,6 +75,21 @@ def test_signal_leaves_a_playable_video(
     assert frames_of(video) >= 10
 
 
+def test_program_outlives_its_terminal_where_nohup_wants_it(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    lines = tmp_path / "out.jsonl"
+    program = edge_sdk(
+        "run", tiny_bundle, "--source", STREET, "--sink", lines, "--threads", 1, hangup="SIG_IGN"
+    )
+    wait_for_lines(program, lines, 1)
+    program.send_signal(signal.SIGHUP)
+    wait_for_lines(program, lines, lines.read_text().count("\n") + 20)
+    program.terminate()
+    _, words = program.communicate(timeout=240)
+    assert program.returncode == 0, words
+
+
 def test_video_of_a_killed_program_plays(tiny_bundle: Path, tmp_path: Path) -> None:
     pytest.importorskip("av")
     video, lines = tmp_path / "out.mp4", tmp_path / "out.jsonl"
@@ -77,11 +97,7 @@ def test_video_of_a_killed_program_plays(tiny_bundle: Path, tmp_path: Path) -> N
         "run", tiny_bundle, "--source", f"{STREET}&fps=10", "--sink", video, "--sink", lines,
         "--threads", 1, "--track",
     )  # fmt: skip
-    deadline = time.monotonic() + 120
-    while not (lines.exists() and lines.read_text().count("\n") > 40):
-        assert time.monotonic() < deadline
-        assert program.poll() is None, program.communicate()[1]
-        time.sleep(0.02)
+    wait_for_lines(program, lines, 40)
     program.kill()
     program.communicate(timeout=60)
     assert frames_of(video) >= 20
