@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -35,6 +35,7 @@ from edge_sdk.detections import Detections
 from edge_sdk.errors import EdgeError
 from edge_sdk.runtime.camera import STAGES, Camera
 from edge_sdk.runtime.detector import Detector, StageTimes
+from edge_sdk.runtime.faults import Faults, words_of
 from edge_sdk.runtime.inbox import POLICIES, Captured, Inbox, Policy
 from edge_sdk.runtime.log import log
 from edge_sdk.runtime.metrics import Snapshot, together
@@ -131,10 +132,9 @@ class Pipeline:
         self._stopping = threading.Event()
         self._error: Exception | None = None
         self._failed_in_a_row = 0
-        self._inference_error = ""
+        self._inference_faults = Faults()
         self._sinks: Sequence[Sink] = ()
-        self._sink_failures: Counter[str] = Counter()
-        self._sink_errors: dict[str, str] = {}
+        self._sink_faults: defaultdict[str, Faults] = defaultdict(Faults)
         self._observers: list[Callable[[], Any]] = []
         self._reading: list[threading.Thread] = []
         self._detecting: list[threading.Thread] = []
@@ -310,9 +310,9 @@ class Pipeline:
         except Exception as error:
             self._inbox.drop(item, "failed")
             self._failed_in_a_row += 1
-            self._inference_error = redacted(str(error)).rstrip(".")
-            if self._failed_in_a_row == 1:
-                log.warning("Inference fails: %s", self._inference_error)
+            words = redacted(str(error)).rstrip(".")
+            if self._inference_faults.add(words):
+                log.warning("Inference fails: %s", words)
             if self._failed_in_a_row >= FAILURES:
                 self._fail(error)
             return None
@@ -382,10 +382,8 @@ class Pipeline:
         try:
             return action(*arguments)
         except Exception as error:
-            words = redacted(str(error) if isinstance(error, EdgeError) else repr(error))
-            self._sink_failures[name] += 1
-            if self._sink_errors.get(name) != words:
-                self._sink_errors[name] = words
+            words = words_of(error)
+            if self._sink_faults[name].add(words):
                 log.warning("%s fails: %s", name, words, exc_info=_traceback_of(error))
             return None
         finally:
@@ -412,8 +410,8 @@ class Pipeline:
     def sink_counts(self) -> dict[str, tuple[int, int]]:
         """Return sink (or observer) -> how often it failed, and the results that it lost."""
         lost = {_name_of(sink): int(getattr(sink, "lost", 0)) for sink in self._sinks}
-        names = [*lost, *(name for name in self._sink_failures if name not in lost)]
-        return {name: (self._sink_failures[name], lost.get(name, 0)) for name in names}
+        failed = {name: faults.count for name, faults in list(self._sink_faults.items())}
+        return {name: (failed.get(name, 0), lost.get(name, 0)) for name in {**lost, **failed}}
 
     def mark(self) -> Mark:
         """Return the durations so far, for `summary` to count from."""
@@ -443,11 +441,10 @@ class Pipeline:
         ]
         failures = [remark for camera, remark in remarks if camera.failed]
         if lost := sum(count.failed for count in counts):
-            failures.append(f"{lost} inferences failed: {self._inference_error}")
+            failures.append(f"{lost} inferences failed: {self._inference_faults}")
         failures += [
-            f"{name} failed {count} {'time' if count == 1 else 'times'}: "
-            f"{self._sink_errors[name].rstrip('.')}"
-            for name, count in self._sink_failures.items()
+            f"{name} failed {faults.count} {'time' if faults.count == 1 else 'times'}: {faults}"
+            for name, faults in list(self._sink_faults.items())
         ]
         complaints = (getattr(sink, "complaint", None) for sink in self._sinks)
         failures += [words for words in complaints if words]

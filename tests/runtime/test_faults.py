@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import logging
 import os
@@ -19,7 +20,7 @@ from cameras import MjpegCamera
 from scripted import Scripted, adds_up
 
 from edge_sdk.errors import EdgeError
-from edge_sdk.runtime import Detector, Pipeline, Result, open_source, stream
+from edge_sdk.runtime import Detector, Pipeline, Result, faults, open_source, stream
 from edge_sdk.runtime import camera as camera_module
 from edge_sdk.runtime.sources import Source
 
@@ -126,7 +127,25 @@ def test_sink_that_raises_is_counted_and_the_others_go_on(
     assert WORD not in caplog.text + str(summary.to_dict())
 
 
-def test_inference_that_fails_now_and_then_is_counted(detector: Detector) -> None:
+def test_faults_that_take_turns_are_told_once_each(
+    detector: Detector, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fickle(result: Result) -> None:
+        raise EdgeError("one." if result.frame.index % 3 else "other.")
+
+    def varied(result: Result) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), f"/full/{result.frame.index}")
+
+    summary = stream(detector, Scripted(30), sinks=[fickle, varied])
+    assert len(caplog.messages) == 2 + faults.KINDS
+    assert "fickle failed 30 times: one (20); other (10)" in summary.failures[0]
+    assert "varied failed 30 times: No space left on device: /full/0 (1); " in summary.failures[1]
+    assert summary.failures[1].endswith(f"; others ({30 - faults.KINDS})")
+
+
+def test_inference_that_fails_now_and_then_is_counted(
+    detector: Detector, caplog: pytest.LogCaptureFixture
+) -> None:
     class Odd(Scripted):
         def _images(self) -> Iterator[npt.NDArray[np.uint8]]:
             for index, image in enumerate(super()._images()):
@@ -137,6 +156,7 @@ def test_inference_that_fails_now_and_then_is_counted(detector: Detector) -> Non
     counts = summary.counts["scripted"]
     assert (counts.failed, counts.delivered, counts.captured) == (10, 20, 30)
     assert seen == [index for index in range(30) if index % 3]
+    assert caplog.text.count("Inference fails") == 1
     assert "10 inferences failed" in summary.failures[0]
     assert "must be a non-empty uint8 array" in summary.failures[0]
 
