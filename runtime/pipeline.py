@@ -74,7 +74,7 @@ class Pipeline:
     Parameters
     ----------
     detector : stays open and is the caller's to close.
-    sources : are closed at the end.
+    sources : are closed at the end; those of the same name are numbered.
     policy : "latest" or "every" for all sources; None means latest for live ones and every
         for files. Under "latest" a file plays at its own rate, in place of a camera.
     max_staleness : milliseconds; what is older is counted and not handed over.
@@ -115,6 +115,8 @@ class Pipeline:
             policy or ("latest" if source.live else "every") for source in sources
         ]
         names = _distinct([source.name for source in sources])
+        for source, name in zip(sources, names, strict=True):
+            source.name = name  # what sinks tell is as distinct as what the summary does
         self.cameras = [
             Camera(number, *each, Tracker(detector.score) if track else None)
             for number, each in enumerate(zip(names, sources, policies, strict=True))
@@ -495,8 +497,10 @@ def _traceback_of(error: Exception) -> Exception | None:
 
 
 def _distinct(names: list[str]) -> list[str]:
-    """Number the names that occur more than once."""
-    return [
-        name if names.count(name) == 1 else f"{name} ({number})"
-        for number, name in enumerate(names, 1)
-    ]
+    """Number the names that occur more than once, again if need be."""
+    while len(set(names)) < len(names):
+        names = [
+            name if names.count(name) == 1 else f"{name} ({number})"
+            for number, name in enumerate(names, 1)
+        ]
+    return names

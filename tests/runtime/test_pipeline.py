@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from scripted import Scripted, adds_up
 
 from edge_sdk.errors import EdgeError
 from edge_sdk.runtime import Detector, Pipeline, Result, stream
+from edge_sdk.runtime.sinks.record import record
 
 
 def test_every_frame_of_a_file_in_order(detector: Detector) -> None:
@@ -202,5 +204,9 @@ def test_source_given_twice_is_refused_and_its_uri_is_not(detector: Detector) ->
     with pytest.raises(EdgeError, match="given twice"):
         stream(detector, [source, source])
     uri = "test://street?size=320x192&frames=3"
-    summary = stream(detector, [uri, uri])
-    assert [counts.delivered for counts in summary.counts.values()] == [3, 3]
+    seen: list[str] = []
+    summary = stream(detector, [uri, uri], sinks=[lambda r: seen.append(record(r)["source"])])
+    assert {name: counts.delivered for name, counts in summary.counts.items()} == Counter(seen)
+    assert Counter(seen) == {f"{uri} (1)": 3, f"{uri} (2)": 3}
+    odd = [Scripted(1, name=name) for name in ("a (2)", "a", "a")]
+    assert len(stream(detector, odd).counts) == 3
