@@ -37,7 +37,7 @@ def open_sink(uri: str | Path) -> OpenSink:
         `video_file.VideoFile`), a file for JSON lines (`.jsonl`), both with
         `?every=SECONDS&keep=N` for the newest N files (see `file_series`), an `http://` or
         `https://` URL to post JSON to, `mqtt://HOST:PORT/TOPIC`, `shm://NAME` (see
-        `shared_ring.RingReader`), or "window".
+        `shared_ring.RingReader`; cameras of different sizes need one each), or "window".
 
     Raises
     ------

@@ -40,7 +40,8 @@ _SLOT_HEAD = 8
 class SharedRing:
     """A sink that leaves each result in shared memory, for `RingReader`.
 
-    Pictures are as large as the first one at most; larger ones raise.
+    Pictures are as large as the first one at most; larger ones raise. Several cameras can share a
+    ring if their pictures have one size; else each is streamed to its own.
 
     Parameters
     ----------
@@ -152,9 +153,11 @@ class _Ring:
 
     def write(self, number: int, image: npt.NDArray[np.uint8], text: bytes) -> None:
         if image.nbytes > self._picture:
+            height, width = image.shape[:2]
             raise EdgeError(
-                f"A picture of {image.nbytes} bytes does not fit into shared memory whose first "
-                f"had {self._picture}."
+                f"A picture of {width} x {height} is larger than the first, which the shared "
+                "memory was made for: stream cameras of different sizes apart, each to a ring of "
+                "its own."
             )
         about, body = self._parts(number)
         about[0] = 0
