@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from edge_sdk.errors import EdgeError
@@ -120,17 +121,21 @@ def _open_path(parts: SourceUri) -> Source:
     place, path = parts.place, Path(parts.place)
     # Not Path's own tests, which raise on names that are too long.
     if os.path.isdir(place):
-        pictures = sorted(file for file in path.iterdir() if is_picture(file))
+        pictures = _pictures(path.iterdir())
     elif os.path.isfile(place) and not is_picture(path):
         return _open_video(parts, path)
     elif os.path.isfile(place):
         pictures = [path]
     elif glob.has_magic(place):
-        pictures = sorted(file for file in map(Path, glob.glob(place)) if is_picture(file))
+        pictures = _pictures(map(Path, glob.glob(place)))
     else:
         raise EdgeError(f"There is no source at {parts.name[:200]!r}.")
     options = parts.read_options({"fps": positive, "loop": loop})
     return PictureSource(parts.name, pictures, **options)
+
+
+def _pictures(paths: Iterable[Path]) -> list[Path]:
+    return sorted(path for path in paths if is_picture(path))
 
 
 def _open_video(parts: SourceUri, path: Path) -> Source:

@@ -56,5 +56,5 @@ class PictureSource(Source):
 
 
 def is_picture(path: Path) -> bool:
-    """Tell by its name whether a file is a picture."""
-    return path.suffix.lower() in SUFFIXES
+    """Tell whether this is a file, and by its name a picture."""
+    return path.suffix.lower() in SUFFIXES and path.is_file()

@@ -32,6 +32,8 @@ def pictures(tmp_path: Path) -> Path:
     for index, suffix in enumerate(("png", "bmp", "jpg")):
         cv2.imwrite(str(folder / f"{index}.{suffix}"), np.full((8, 8 + index, 3), 90, np.uint8))
     (folder / "notes.txt").write_text("no picture")
+    (folder / "folder.jpg").mkdir()
+    (folder / "dangling.jpg").symlink_to("nowhere.jpg")
     return folder
 
 
@@ -62,6 +64,7 @@ def test_folder_and_glob_give_pictures_by_name(pictures: Path) -> None:
         with open_source(uri) as source:
             assert [frame.image.shape[1] for frame in source] == widths
             assert source.fps == (2 if "fps" in uri else 5)
+            assert source.damaged == 0
 
 
 def test_street_is_the_test_camera() -> None:
