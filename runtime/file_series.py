@@ -17,7 +17,7 @@ from time import perf_counter
 
 from edge_sdk.errors import EdgeError
 from edge_sdk.runtime.log import log
-from edge_sdk.runtime.sources.uri import Options, parse_uri, positive
+from edge_sdk.runtime.sources.uri import Options, parse_uri, positive, reads
 
 _STAMP = "%Y%m%dT%H%M%SZ"
 _ANY_STAMP = f"{'[0-9]' * 8}T{'[0-9]' * 6}Z"
@@ -107,13 +107,15 @@ class FileSeries:
                 yield path
 
 
+@reads("seconds, 1 or more")
 def _seconds(text: str) -> float:
-    seconds = positive(text)
+    seconds = float(positive(text))
     if seconds < 1:
         raise ValueError(text)
     return seconds
 
 
+@reads("a whole number from 1 on")
 def _number(text: str) -> int:
     number = int(text)
     if number < 1:

@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sdk.runtime.log import log
+from edge_sdk.runtime.sources.uri import reads
 
 SOFTWARE, GSTREAMER = "software", "gstreamer"
 
@@ -42,6 +43,7 @@ JETSON = "nvv4l2decoder"
 """The GStreamer element that a Jetson decodes with."""
 
 
+@reads(f"auto, {SOFTWARE}, {', '.join(CHIPS[:-1])} or {CHIPS[-1]}")
 def decoder(text: str) -> str:
     """Read the name of a decoder, or auto."""
     if text not in ("auto", SOFTWARE, *CHIPS):

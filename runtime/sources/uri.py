@@ -29,8 +29,31 @@ from urllib.parse import parse_qsl, unquote
 
 from edge_sdk.errors import EdgeError
 
-Options = Mapping[str, Callable[[str], Any]]
-"""Name of an option -> what reads its value, and refuses it with ValueError."""
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads the value of an option, and refuses it with ValueError.
+
+    Attributes
+    ----------
+    values : what it takes, for people.
+    """
+
+    values: str
+    read: Callable[[str], Any]
+
+    def __call__(self, text: str) -> Any:
+        """Return the value."""
+        return self.read(text)
+
+
+def reads(values: str) -> Callable[[Callable[[str], Any]], Reader]:
+    """Make a function the reader of an option."""
+    return lambda read: Reader(values, read)
+
+
+Options = Mapping[str, Reader]
+"""Name of an option -> what reads its value."""
 
 HIDDEN = "***"
 _USER = re.compile(r"(?<=://)[^\s?]*@")
@@ -98,7 +121,10 @@ class SourceUri:
                 try:
                     values[name] = known[name](text)
                 except ValueError as error:
-                    raise EdgeError(f"{self.name}: option {name!r} cannot be {text!r}.") from error
+                    raise EdgeError(
+                        f"{self.name}: option {name!r} cannot be {text!r}: give "
+                        f"{known[name].values}."
+                    ) from error
         others = (part for part in self.query.split("&") if part.partition("=")[0] not in known)
         return values, replace(self, query="&".join(others))
 
@@ -157,6 +183,7 @@ def _hide(option: re.Match[str]) -> str:
     return f"{option[1]}={HIDDEN}" if _SECRET.search(option[1]) else option[0]
 
 
+@reads("a number above 0")
 def positive(text: str) -> float:
     """Read a number above zero."""
     value = float(text)
@@ -165,6 +192,7 @@ def positive(text: str) -> float:
     return value
 
 
+@reads("WIDTHxHEIGHT")
 def size(text: str) -> tuple[int, int]:
     """Read WIDTHxHEIGHT as (height, width)."""
     width, height = map(int, text.lower().split("x"))
@@ -173,6 +201,7 @@ def size(text: str) -> tuple[int, int]:
     return height, width
 
 
+@reads("a whole number from 1 on, or forever")
 def loop(text: str) -> int | None:
     """Read how often to play a file: once or more, or "forever" (None)."""
     if text == "forever":
@@ -183,6 +212,7 @@ def loop(text: str) -> int | None:
     return times
 
 
+@reads("tcp or udp")
 def transport(text: str) -> str:
     """Read the transport of RTSP."""
     if text not in ("tcp", "udp"):
@@ -190,6 +220,7 @@ def transport(text: str) -> str:
     return text
 
 
+@reads("LEFT,TOP,WIDTH,HEIGHT in pixels")
 def region(text: str) -> Region:
     """Read LEFT,TOP,WIDTH,HEIGHT in pixels."""
     left, top, width, height = map(int, text.split(","))

@@ -313,7 +313,7 @@ def test_slow_reader_gets_the_newest() -> None:
         found = reader.next(1)
         assert found is not None
         assert 100 < len(found[1]["detections"]) < 3000
-        with pytest.raises(EdgeError, match="640 x 480 is larger .* ring of its own"):
+        with pytest.raises(EdgeError, match=r"640 x 480 is larger .* ring of its own"):
             ring(result(0, np.zeros((480, 640, 3), np.uint8)))
     assert reader.next() is None
 

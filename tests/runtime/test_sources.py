@@ -153,16 +153,23 @@ def test_grammar(tmp_path: Path) -> None:
         ("gst://a\0b", "no source at"),
         ("*.nothing", "holds no picture"),
         ("ftp://camera/stream", "ftp:// are not supported"),
-        ("rtsp://camera/stream?transport=smoke", "option 'transport' cannot be 'smoke'"),
-        ("rtsp://camera/stream?latency=-1", "option 'latency' cannot be '-1'"),
+        (
+            "rtsp://camera/stream?transport=smoke",
+            "option 'transport' cannot be 'smoke': give tcp or udp",
+        ),
+        (
+            "rtsp://camera/stream?latency=-1",
+            "option 'latency' cannot be '-1': give a number above 0",
+        ),
         ("http://camera/stream?timeout=x", "option 'timeout' cannot be 'x'"),
         ("http://camera/stream?max_fps=0", "option 'max_fps' cannot be '0'"),
-        ("test://street?roi=1,2,3", "option 'roi' cannot be '1,2,3'"),
+        ("test://street?roi=1,2,3", "option 'roi' cannot be '1,2,3': give LEFT,TOP,WIDTH,HEIGHT"),
         ("test://street?roi=1,2,0,3", "option 'roi' cannot be '1,2,0,3'"),
         ("csi://front", "is csi://NUMBER"),
         ("test://moon", "not a test camera"),
         ("test://street?size=big", "WIDTHxHEIGHT"),
-        ("0?size=64", "option 'size' cannot be '64'"),
+        ("0?size=64", "option 'size' cannot be '64': give WIDTHxHEIGHT"),
+        ("rtsp://camera/stream?decoder=x", "'x': give auto, software, nvdec, .* or v4l2"),
         ("0?size=0x64", "option 'size' cannot be '0x64'"),
         ("0?fps=nan", "option 'fps' cannot be 'nan'"),
         ("0?zoom=2", "unknown option 'zoom'; known here: size, fps, max_fps, roi"),
@@ -185,7 +192,7 @@ def test_unreadable_files_are_named(video: Path, tmp_path: Path) -> None:
     picture.write_bytes(b"not a picture")
     with open_source(picture) as source, pytest.raises(EdgeError, match="not an image"):
         list(source)
-    with pytest.raises(EdgeError, match="option 'loop' cannot be '0'"):
+    with pytest.raises(EdgeError, match=r"option 'loop' cannot be '0': give .* or forever"):
         open_source(f"{video}?loop=0")
 
 
