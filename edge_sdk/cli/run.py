@@ -25,15 +25,18 @@ def run(
         list[str],
         typer.Option(
             help="A camera (0?size=1280x720&fps=30, rtsp://, http:// with MJPEG or HLS, csi://0, "
-            "gst://PIPELINE), a video or pictures (?fps=, ?loop=), or test://street?seed=0. "
-            "All take ?max_fps=N and ?roi=LEFT,TOP,WIDTH,HEIGHT. May be repeated."
+            "gst://PIPELINE), a video or pictures (?fps=, ?loop=N|forever), or "
+            "test://street?seed=0. All take ?max_fps=N and ?roi=LEFT,TOP,WIDTH,HEIGHT. May be "
+            "repeated."
         ),
     ],
     sink: Annotated[
         list[str] | None,
         typer.Option(
-            help="A video to write or a .jsonl file (?every=SECONDS&keep=N for the newest N), "
-            "http://HOST/PATH, mqtt://HOST/TOPIC, shm://NAME, or 'window'. May be repeated."
+            help="A video to write or a .jsonl file, which replaces one of that name "
+            "(?every=SECONDS replaces none, &keep=N removes all but the newest N), "
+            "http://HOST/PATH, mqtt://HOST/TOPIC, shm://NAME (cameras of one size), or 'window'. "
+            "May be repeated."
         ),
     ] = None,
     policy: Annotated[
@@ -46,7 +49,7 @@ def run(
     duration: Annotated[float | None, typer.Option(help="Seconds to run.")] = None,
     max_frames: Annotated[int | None, typer.Option(help="Results to stop after.")] = None,
     stats: Annotated[
-        str | None, typer.Option(help="A .jsonl file (?every=, ?keep=), one line a second.")
+        str | None, typer.Option(help="A .jsonl file as with --sink, one line a second.")
     ] = None,
     serve: Annotated[
         str | None,
