@@ -6,9 +6,11 @@ import glob
 import os
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from edge_sdk.errors import EdgeError
+from edge_sdk.errors import EdgeError, MissingExtra
 from edge_sdk.runtime.sources.decoders import (
     GSTREAMER,
     SOFTWARE,
@@ -139,7 +141,7 @@ def _pictures(paths: Iterable[Path]) -> list[Path]:
 
 
 def _open_video(parts: SourceUri, path: Path) -> Source:
-    from edge_sdk.runtime.sources.video import ChipVideoSource, VideoSource
+    from edge_sdk.runtime.sources.video import AvVideoSource
 
     options = parts.read_options(_FILE)
     wanted = options.pop("decoder", "auto")
@@ -147,5 +149,19 @@ def _open_video(parts: SourceUri, path: Path) -> Source:
         raise EdgeError(f"{parts.name}: GStreamer reads rtsp:// here; else, write gst://PIPELINE.")
     chip = choose(wanted, parts.name, GSTREAMER)
     if chip == SOFTWARE:
-        return VideoSource(parts.name, path, **options)
-    return ChipVideoSource(parts.name, path, chip, **options)
+        return _open_in_software(parts.name, path, options)
+    return AvVideoSource(parts.name, path, chip, **options)
+
+
+def _open_in_software(name: str, path: Path, options: dict[str, Any]) -> Source:
+    """Open a video with OpenCV; what that cannot decode (AV1), with PyAV where it is installed."""
+    from edge_sdk.runtime.sources.video import AvVideoSource, VideoSource
+
+    try:
+        return VideoSource(name, path, **options)
+    except MissingExtra:
+        raise
+    except EdgeError:
+        with suppress(ImportError, EdgeError):
+            return AvVideoSource(name, path, SOFTWARE, **options)
+        raise

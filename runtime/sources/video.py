@@ -1,8 +1,9 @@
-"""Video files, through OpenCV; through PyAV where a chip decodes them."""
+"""Video files, through OpenCV; through PyAV where a chip decodes them, or OpenCV cannot."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,10 @@ class VideoSource(_FileSource):
         read, first = capture.read()
         if not read:
             capture.release()
-            raise EdgeError(f"{self._path} is not a video that OpenCV can read, or it is damaged.")
+            raise EdgeError(
+                f"{self._path} is not a video that can be read here, or it is damaged; "
+                f"'ffmpeg -i {self._path} -c:v libx264 readable.mp4' may mend that."
+            )
         return capture, first
 
     def _images(self) -> Iterator[npt.NDArray[np.uint8]]:
@@ -95,42 +99,50 @@ class VideoSource(_FileSource):
         self._capture.release()
 
 
-class ChipVideoSource(_FileSource):
-    """A video file that a chip decodes; the rest is as with `VideoSource`.
+class AvVideoSource(_FileSource):
+    """A video file through PyAV; the rest is as with `VideoSource`.
 
-    `chip` is what `decoders.choose` returned.
+    `chip` is who decodes, as `decoders.choose` returned it.
     """
 
     def __init__(
         self, name: str, path: Path, chip: str, *, fps: float | None = None, loop: int | None = 1
     ) -> None:
+        self.name = name  # for the log, while the first picture is decoded
         self._path, self._chip, self._loop = path, chip, loop
         with self._open() as file:
             stream = file.streams.video[0]
             own, frames = float(stream.average_rate or 0), stream.frames
+            if next(self._frames(file), None) is None:
+                raise self._unreadable()
         super().__init__(name, path, fps, own, frames, loop)
 
     def _open(self) -> Any:
         import av
 
-        try:
+        with suppress(av.FFmpegError, ValueError, OSError):
             file = av.open(str(self._path), hwaccel=accelerator(self._chip))
             if file.streams.video:
                 return file
-        except (av.FFmpegError, ValueError, OSError):
-            pass
-        raise EdgeError(f"{self._path} is not a video that FFmpeg can read, or it is damaged.")
+        raise self._unreadable()
+
+    def _unreadable(self) -> EdgeError:
+        return EdgeError(f"{self._path} is not a video that FFmpeg can read, or it is damaged.")
+
+    def _frames(self, file: Any) -> Iterator[Any]:
+        stream = file.streams.video[0]
+        decode = StreamDecoder(stream, self._chip, self.name, {})
+        for packet in file.demux(stream):
+            frames = decode(packet)
+            self._chip = decode.chip  # one that failed is not tried again
+            yield from frames or ()
 
     def _images(self) -> Iterator[npt.NDArray[np.uint8]]:
         self._clock, played = FileClock(self.fps), 0
         while played != self._loop:
             self._clock.begin()
             with self._open() as file:
-                stream = file.streams.video[0]
-                decode = StreamDecoder(stream, self._chip, self.name, {})
-                for packet in file.demux(stream):
-                    for frame in decode(packet) or ():
-                        self._told = frame.time
-                        yield picture(frame)
-            self._chip = decode.chip  # one that failed is not tried again
+                for frame in self._frames(file):
+                    self._told = frame.time
+                    yield picture(frame)
             played += 1

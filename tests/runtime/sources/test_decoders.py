@@ -18,7 +18,7 @@ from edge_sdk.runtime.sources import decoders
 from edge_sdk.runtime.sources.decoders import StreamDecoder, choose, hardware_decoders, picture
 from edge_sdk.runtime.sources.gstreamer import GStreamerSource
 from edge_sdk.runtime.sources.network import NetworkSource
-from edge_sdk.runtime.sources.video import ChipVideoSource, VideoSource
+from edge_sdk.runtime.sources.video import AvVideoSource, VideoSource
 
 pytest.importorskip("cv2")
 av = pytest.importorskip("av")
@@ -83,11 +83,26 @@ def test_chip_gives_the_same_pictures(clip: Path, monkeypatch: pytest.MonkeyPatc
     """The decoder of its own that V4L2 has, played by FFmpeg's on the CPU."""
     monkeypatch.setattr(decoders, "V4L2", "{codec}")
     with open_source(f"{clip}?decoder=v4l2&loop=2") as source:
-        assert isinstance(source, ChipVideoSource)
+        assert isinstance(source, AvVideoSource)
         assert source.frames == 24
         assert source.fps == 10
         found = levels(source)
     assert found == levels(open_source(f"{clip}?decoder=software")) * 2
+
+
+def test_what_opencv_cannot_decode_pyav_does(tmp_path: Path) -> None:
+    if "libsvtav1" not in av.codecs_available:
+        pytest.skip("this PyAV writes no AV1")
+    path = tmp_path / "clip.mkv"
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("libsvtav1", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        for level in range(12):
+            picture = np.full((64, 64, 3), 20 * level, np.uint8)
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+        file.mux(stream.encode())
+    with open_source(f"{path}?loop=2") as source:
+        assert levels(source) == 2 * [20 * level for level in range(12)]
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
