@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from time import perf_counter
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import numpy.typing as npt
@@ -106,6 +108,10 @@ class NetworkSource(Source):
             )  # fmt: skip
         except (self._av.FFmpegError, ValueError) as error:
             reason = self._reason(error)
+            if getattr(error, "errno", None) == errno.EIO and _is_unknown(
+                self._url
+            ):  # what FFmpeg says then
+                reason = "its host cannot be found, so look at the name and at the network"
         raise EdgeError(f"{self.name} cannot be opened: {reason}.")
 
     def _reason(self, error: Exception) -> str:
@@ -169,6 +175,17 @@ class NetworkSource(Source):
         self._closed.set()
         if self._reader is not None:
             self._reader.close()
+
+
+def _is_unknown(url: str) -> bool:
+    """Tell whether there is no address to the name of a URL's host."""
+    try:
+        socket.getaddrinfo(urlsplit(url).hostname, None)
+    except socket.gaierror:
+        return True
+    except (OSError, ValueError):
+        pass
+    return False
 
 
 def _pyav() -> Any:

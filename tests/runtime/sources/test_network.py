@@ -181,6 +181,12 @@ def test_password_is_in_no_error(
     assert WORD not in caplog.text
 
 
+@pytest.mark.parametrize("uri", [f"rtsp://joe:{WORD}@no.invalid/x", "http://no.invalid/x"])
+def test_host_that_is_not_there_is_told(uri: str) -> None:
+    with open_source(uri) as source, pytest.raises(EdgeError, match="its host cannot be found"):
+        list(source)
+
+
 def test_password_is_not_printed_by_the_libraries(mjpeg: MjpegCamera) -> None:
     """In a process of its own: what C code prints, pytest's own capture may miss."""
     code = f"""
