@@ -144,5 +144,15 @@ class AvVideoSource(_FileSource):
             with self._open() as file:
                 for frame in self._frames(file):
                     self._told = frame.time
-                    yield picture(frame)
+                    yield _upright(frame)
             played += 1
+
+
+def _upright(frame: Any) -> npt.NDArray[np.uint8]:
+    """Return PyAV's frame turned as the file says, as OpenCV does.
+
+    PyAV 13 does not tell, nor do the decoders of V4L2.
+    """
+    turns = getattr(frame, "rotation", 0) // 90 % 4
+    image = picture(frame)
+    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image

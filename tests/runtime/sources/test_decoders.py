@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import struct
 from collections.abc import Iterator
 from contextlib import closing
 from fractions import Fraction
@@ -88,6 +89,15 @@ def test_chip_gives_the_same_pictures(clip: Path, monkeypatch: pytest.MonkeyPatc
         assert source.fps == 10
         found = levels(source)
     assert found == levels(open_source(f"{clip}?decoder=software")) * 2
+
+
+def test_pictures_are_turned_as_the_file_says(clip: Path) -> None:
+    content = bytearray(clip.read_bytes())
+    matrix = content.index(b"tkhd") + 44
+    content[matrix : matrix + 36] = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
+    clip.write_bytes(content)
+    for source in (AvVideoSource("clip", clip, "software"), VideoSource("clip", clip)):
+        assert next(iter(source)).image.shape == (64, 48, 3)
 
 
 def test_what_opencv_cannot_decode_pyav_does(tmp_path: Path) -> None:
