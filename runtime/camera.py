@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from edge_sdk.errors import EdgeError
 from edge_sdk.runtime.backoff import Backoff
+from edge_sdk.runtime.faults import words_of
 from edge_sdk.runtime.inbox import Captured, Inbox, Policy
 from edge_sdk.runtime.log import log
 from edge_sdk.runtime.metrics import StageClock
 from edge_sdk.runtime.picture_check import PictureCheck
 from edge_sdk.runtime.rate_cap import RateCap
 from edge_sdk.runtime.sources import Frame, Source
-from edge_sdk.runtime.sources.uri import redacted
 from edge_sdk.runtime.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class Camera:
             inbox.end(self.number)
 
     def _lose(self, error: Exception) -> None:
-        self.trouble = str(error) if isinstance(error, EdgeError) else redacted(repr(error))
+        self.trouble = str(error) if isinstance(error, EdgeError) else words_of(error)
         if not self.source.live:
             self.error = error
 
