@@ -15,6 +15,7 @@ from edge_sdk.calibration.calibration import Calibration
 from edge_sdk.calibration.observers import Histogram
 from edge_sdk.calibration.pictures import Picture, address, pictures
 from edge_sdk.errors import EdgeError
+from edge_sdk.outputs import check_output
 from edge_sdk.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def calibrate(
     from edge_sdk.converters.model_file import head_spec_of, load_model
 
     output = Path(output)
+    check_output(output, model_path, images)
     model = load_model(model_path)
     spec = head_spec_of(model)
     wanted, skipped = _distinct(pictures(images, limit))

@@ -51,6 +51,7 @@ from edge_sdk.errors import EdgeError, MissingExtra
 from edge_sdk.files import sha256, write_text
 from edge_sdk.head_spec import METADATA_KEY as SPEC_KEY
 from edge_sdk.head_spec import HeadSpec
+from edge_sdk.outputs import check_output
 from edge_sdk.progress import Progress, silent
 
 SOURCE_KEY = "edge_sdk.source"
@@ -136,6 +137,7 @@ def convert(
     source, output = Path(source), Path(output)
     if output.suffix != ".onnx":
         raise EdgeError(f"The output {output} should be a file NAME.onnx.")
+    check_output(output, source, images)
     if input_size is not None:
         check_input_size(input_size)
     read = _read_checkpoint if source.suffix in CHECKPOINTS else _read_onnx

@@ -22,6 +22,7 @@ from typing import Any
 from edge_sdk.errors import EdgeError
 from edge_sdk.files import replacing, scratch_folder, sha256
 from edge_sdk.head_spec import HeadSpec
+from edge_sdk.outputs import check_output, check_place
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
@@ -136,10 +137,11 @@ def write_bundle(
     Raises
     ------
     EdgeError
-        If a name would lie outside the bundle, the manifest is incomplete, or the disk
-        cannot take it.
+        If a name would lie outside the bundle, the manifest is incomplete, the disk cannot
+        take it, or something else than a bundle is in its place.
     """
     output = Path(output)
+    check_bundle_output(output)
     for name in files:
         _check_name(output, name)
     with scratch_folder() if output.suffix == ".zip" else replacing(output) as folder:
@@ -149,6 +151,49 @@ def write_bundle(
         if output.suffix == ".zip":
             _zip(folder, output)
     return output
+
+
+def check_bundle_output(output: Path | str, *inputs: Path | str | None) -> None:
+    """Refuse a bundle that cannot be written, or would take the place of what is no bundle.
+
+    Parameters
+    ----------
+    output : the folder or zip file to write.
+    inputs : what it is made from: paths, addresses, None for what was not given.
+
+    Raises
+    ------
+    EdgeError
+        If it is an input, a file, or a folder that holds something else than a bundle; or if
+        it cannot be written.
+    """
+    output = Path(output)
+    if output.suffix == ".zip":
+        check_output(output, *inputs)
+        return
+    try:
+        if output.is_dir():
+            if any(output.iterdir()) and not _looks_like_bundle(output):
+                raise EdgeError(
+                    f"The folder {output} holds something else than a bundle: give the bundle "
+                    "another name."
+                )
+        elif output.exists():
+            raise EdgeError(
+                f"The output {output} is a file: name a folder for the bundle, or NAME.edge.zip."
+            )
+        check_place(output, *inputs)
+    except OSError as error:
+        raise EdgeError(f"Cannot write {output}: {error.strerror}.") from error
+
+
+def _looks_like_bundle(folder: Path) -> bool:
+    """Return whether a folder has a manifest of ours, of whatever schema."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(manifest, dict) and manifest.keys() >= {"schema", "files", "engines"}
 
 
 def _write(path: Path, content: Path | bytes | str) -> str:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import edge_sdk
 from edge_sdk.budget import Budget
-from edge_sdk.bundle import write_bundle
+from edge_sdk.bundle import check_bundle_output, write_bundle
 from edge_sdk.engine_trial import WORTHWHILE, EngineTrial
 from edge_sdk.errors import EdgeError, NoInt8Kernel
 from edge_sdk.files import make_folder, scratch_folder, sha256, write_text
 from edge_sdk.head_spec import HeadSpec
 from edge_sdk.hybrid_plan import HybridPlan
+from edge_sdk.outputs import check_output
 from edge_sdk.precision_plan import RANGES, PlanGroup, PrecisionPlan
 from edge_sdk.progress import Progress, silent
 from edge_sdk.quantization_table import QuantizationTable
@@ -90,6 +91,8 @@ def plan(
         If a file cannot be used, the calibration is of another model, the target is unknown,
         or a pattern fits no layer.
     """
+    labels = None if budget is None else budget.labels
+    check_output(output, model, calibration, images, latency, labels)
     if budget is not None:
         from edge_sdk.plan_search import AUTO, search_plan
 
@@ -165,6 +168,7 @@ def build(
     activations = grid(target)
     if nms:
         _check_nms(target)
+    check_bundle_output(output, model, calibration, plan, table, show)
     inputs = _Inputs.read(model, calibration, table, plan, target)
     if seven_bit_weights is None:
         seven_bit_weights = needs_seven_bit_weights(target)
@@ -273,6 +277,8 @@ def deploy(
         check_search(target, latency)
     if not Path(source).is_file():
         raise EdgeError(f"There is no model at {source}.")
+    labels = None if budget is None else budget.labels
+    check_bundle_output(output, source, images, latency, labels, show)
     work = work_folder(output)
     make_folder(work)
     model, calibration = work / "model.onnx", work / "model.calib"

@@ -28,12 +28,13 @@ def replacing(path: Path | str) -> Iterator[Path]:
 
     The body may write a file or create a folder at the temporary path. If it raises,
     what it wrote is removed and whatever stood at `path` is untouched. The temporary
-    path keeps the suffix of `path`, so that writers which look at it still work.
+    path keeps the suffix of `path`, so that writers which look at it still work. A file never
+    takes the place of a folder.
 
     Raises
     ------
     EdgeError
-        If the folder cannot be written, or the disk is full.
+        If the folder cannot be written, the disk is full, or a folder is where a file should go.
     """
     path = Path(path)
     try:
@@ -92,6 +93,8 @@ def make_folder(path: Path) -> None:
 
 def _swap(beside: Path, path: Path, scratch: Path) -> None:
     """Rename `beside` onto `path`; a folder in the way steps aside first."""
+    if path.is_dir() and not beside.is_dir():
+        raise EdgeError(f"Cannot write {path}: it is a folder.")
     if path.is_dir() and not path.is_symlink():
         os.rename(path, scratch / "replaced")
     os.rename(beside, path)

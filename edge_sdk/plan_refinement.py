@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_sdk.errors import EdgeError
+from edge_sdk.outputs import check_output
 from edge_sdk.precision_plan import PrecisionPlan
 from edge_sdk.progress import Progress, silent
 
@@ -60,6 +61,7 @@ def refine_plan(
     from edge_sdk.plan_ranges import planned_table
 
     lowering(target)
+    check_output(output, model, calibration, plan, images)
     graph = load_model(model)
     spec, counts = head_spec_of(graph), Calibration.load(calibration)
     made = PrecisionPlan.load(plan)

@@ -10,6 +10,7 @@ from edge_sdk.engine_trial import EngineTrial
 from edge_sdk.files import scratch_folder
 from edge_sdk.gpu_state import gpu_state
 from edge_sdk.head_spec import HeadSpec
+from edge_sdk.outputs import check_output
 from edge_sdk.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def profile(
 
     lowering(target)
     check(target)
+    check_output(output, model, calibration)
     graph = load_model(model)
     spec = head_spec_of(graph)
     table = Calibration.load(calibration).quantization_table(graph, target, method)

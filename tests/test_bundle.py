@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tiny import tiny_spec, write_tiny_bundle
 
-from edge_sdk.bundle import MANIFEST, Bundle, write_bundle
+from edge_sdk.bundle import MANIFEST, Bundle, check_bundle_output, write_bundle
 from edge_sdk.errors import EdgeError
 
 ENGINE = "engines/openvino/model.onnx"
@@ -55,6 +55,36 @@ def test_zip_is_written_and_read(tiny_model: Path, tmp_path: Path) -> None:
     path = write_tiny_bundle(tmp_path / "tiny.edge.zip", tiny_model)
     with Bundle.open(path) as opened:
         assert opened.file("model.onnx").read_bytes() == tiny_model.read_bytes()
+
+
+def test_a_bundle_takes_the_place_of_a_bundle_or_an_empty_folder(
+    bundle: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    edit_manifest(bundle, schema=0)  # what an old version wrote is to be built anew
+    (tmp_path / "empty").mkdir()
+    for output in (bundle, tmp_path / "empty"):
+        Bundle.open(write_tiny_bundle(output, tiny_model)).close()
+
+
+@pytest.mark.parametrize("name", ["notes.txt", MANIFEST])
+def test_a_bundle_never_takes_the_place_of_another_folder(
+    tiny_model: Path, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / name).write_text('{"name": "not ours"}')
+    with pytest.raises(EdgeError, match="holds something else than a bundle"):
+        write_tiny_bundle(tmp_path / "site", tiny_model)
+    assert (tmp_path / "site" / name).read_text() == '{"name": "not ours"}'
+
+
+def test_a_bundle_takes_the_place_of_no_file_and_no_input(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EdgeError, match=r"is a file: name a folder .* NAME\.edge\.zip"):
+        check_bundle_output(tmp_path / "file")
+    with pytest.raises(EdgeError, match="is one of the inputs"):
+        check_bundle_output(bundle, bundle)
+    with pytest.raises(EdgeError, match="is a folder"):
+        check_bundle_output(Path(shutil.copytree(bundle, tmp_path / "a.zip")))
 
 
 @pytest.mark.parametrize("name", ["model.onnx", ENGINE])

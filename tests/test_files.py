@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge_sdk.errors import EdgeError
-from edge_sdk.files import make_folder, scratch_folder
+from edge_sdk.files import make_folder, scratch_folder, write_text
 
 
 def test_a_scratch_folder_goes_with_what_is_in_it() -> None:
@@ -31,3 +31,12 @@ def test_a_folder_below_a_file_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(EdgeError, match=r"Cannot make the folder .*file/below"):
         make_folder(tmp_path / "file" / "below")
+
+
+def test_a_file_never_takes_the_place_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "photo.png").write_text("precious")
+    with pytest.raises(EdgeError, match=r"Cannot write .*folder: it is a folder"):
+        write_text(tmp_path / "folder", "text")
+    assert (tmp_path / "folder" / "photo.png").read_text() == "precious"
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]

@@ -15,6 +15,7 @@ from edge_sdk.converters.engines.tensorrt_files import GRAPH
 from edge_sdk.converters.model_file import load_model
 from edge_sdk.converters.target import REMOTE, Target
 from edge_sdk.errors import EdgeError
+from edge_sdk.outputs import check_output
 from edge_sdk.progress import Progress, silent
 
 
@@ -49,6 +50,8 @@ def compile_graph(
             f"An engine for {target} is not compiled: take tensorrt or tensorrt-rtx:smNN."
         )
     source = Path(source)
+    if options is not None and options.timing_cache is not None:
+        check_output(options.timing_cache, source)
     if options is not None and options.version_compatible and source.suffix != ".onnx":
         raise EdgeError(
             "A version-compatible engine carries code of TensorRT, which the runtime that opens "

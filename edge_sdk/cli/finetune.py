@@ -58,9 +58,11 @@ def finetune(
     import torch
 
     from edge_sdk.cli.convert import parse_size
+    from edge_sdk.outputs import check_output
     from edge_sdk.training import train
     from edge_sdk.training.finetuning import finetuning
 
+    check_output(output / "best.safetensors", start)
     if threads:
         torch.set_num_threads(threads)
     gpu = torch.cuda.is_available()

@@ -52,11 +52,14 @@ def qat(
     from edge_sdk.calibration import Calibration
     from edge_sdk.converters.lowering.instruction_set import needs_seven_bit_weights
     from edge_sdk.converters.model_file import load_model
+    from edge_sdk.outputs import check_output
     from edge_sdk.plan_ranges import planned_table
     from edge_sdk.precision_plan import PrecisionPlan
     from edge_sdk.training.qat import Quantized, qat_recipe
     from edge_sdk.training.qat import qat as run
 
+    check_output(output / "model.onnx", model)
+    check_output(output / "plan.yaml", plan)
     if threads:
         torch.set_num_threads(threads)
     graph, precision = load_model(model), PrecisionPlan.load(plan)

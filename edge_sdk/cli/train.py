@@ -43,9 +43,11 @@ def train(
     import torch
 
     from edge_sdk.cli.convert import parse_size
+    from edge_sdk.outputs import check_output
     from edge_sdk.training import Recipe
     from edge_sdk.training import train as run
 
+    check_output(output / "last.pt")
     if threads:
         torch.set_num_threads(threads)
     recipe = Recipe(
