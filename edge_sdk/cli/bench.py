@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_sdk.cli.console import console, print_json, progress_bar
+from edge_sdk.cli.console import print_json, progress_bar, results
 from edge_sdk.cli.options import Device, RunTarget
 from edge_sdk.cli.tables import details, table
 from edge_sdk.errors import EdgeError
@@ -110,12 +110,12 @@ def _few(sizes: list[str]) -> str:
 def _show(result: dict[str, Any]) -> None:
     for name, latency in result["latency"].items():
         rows = [{"milliseconds": stage, **values} for stage, values in latency.items()]
-        console.print(table(rows, title=f"{name} ({result['target']})"))
+        results.print(table(rows, title=f"{name} ({result['target']})"))
     if "float" in result["latency"]:
         ours, plain = (latency["total"]["p50"] for latency in result["latency"].values())
-        console.print(f"{plain / ours:.2f} times the speed of float on {result['target']}.")
+        results.print(f"{plain / ours:.2f} times the speed of float on {result['target']}.")
         if plain / ours < 1.02:
-            console.print("That is no gain worth its loss of accuracy: ship float on this target.")
+            results.print("That is no gain worth its loss of accuracy: ship float on this target.")
     shown = ("threads", "input_size", "source", "frames", "warmup")
-    console.print(details({name: result[name] for name in shown}))
-    console.print(details(result["conditions"]))
+    results.print(details({name: result[name] for name in shown}))
+    results.print(details(result["conditions"]))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_sdk.cli.console import console, progress_bar
+from edge_sdk.cli.console import command, console, progress_bar, results, say_next
 from edge_sdk.cli.options import BuildTarget, InGraphNms, KeepInt8, ShowImages
 from edge_sdk.cli.plan import show_reasons
 
@@ -73,17 +73,14 @@ def show(done: Build) -> None:
             style="yellow",
         )
     elif done.speedup is not None:
-        console.print(
+        results.print(
             f"INT8 ({done.plan.share():.1%} of the work) is {done.speedup:.2f} times as fast as "
             "float here."
         )
     if done.search is None and not done.refused:
         show_reasons(done.plan)
-    console.print(
-        f"{done.bundle}: engine for {done.plan.target}.\nNext: {_next(done)}",
-        soft_wrap=True,
-        markup=False,
-    )
+    results.print(f"{done.bundle}: engine for {done.plan.target}.", soft_wrap=True)
+    say_next(_next(done))
 
 
 def _next(done: Build) -> str:
@@ -92,7 +89,8 @@ def _next(done: Build) -> str:
 
     target = Target.parse(done.plan.target)
     if target.on_cpu:
-        return f"edge-sdk eval {done.bundle} --data DIR, or edge-sdk run {done.bundle} --source S"
+        evaluation = command("edge-sdk", "eval", done.bundle, "--data", "DIR")
+        return f"{evaluation}, or {command('edge-sdk', 'run', done.bundle, '--source', 'S')}"
     untimed = "It was not run, so nothing is known of its speed yet."
     if target.variant == REMOTE:
         return f"on the device, what engines/{target.folder}/COMMANDS.txt says. {untimed}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_sdk.cli.console import console, progress_bar
+from edge_sdk.cli.console import command, console, progress_bar, results, say_next
 
 if TYPE_CHECKING:
     from edge_sdk.calibration import Calibration
@@ -36,14 +36,14 @@ def calibrate(
     with progress_bar() as progress:
         calibration = run(model, images, output, limit=limit, progress=progress)
     _show(calibration, output, time.perf_counter() - start)
-    command = f"edge-sdk plan {model} --calib {output} --target openvino -o plan.yaml"
-    console.print(f"Next: {command}", soft_wrap=True, markup=False)
+    following = ("plan", model, "--calib", output, "--target", "openvino", "-o", "plan.yaml")
+    say_next(command("edge-sdk", *following))
 
 
 def show_left_out(remarks: Sequence[str]) -> None:
     """Say which images were not used, and why."""
     for remark in remarks[:_SHOWN]:
-        console.print(f"Left out: {remark}", style="yellow", soft_wrap=True, markup=False)
+        console.print(f"Left out: {remark}", style="yellow", soft_wrap=True)
     if len(remarks) > _SHOWN:
         console.print(f"Left out: {len(remarks) - _SHOWN} more.", style="yellow")
 
@@ -55,13 +55,11 @@ def _show(calibration: Calibration, output: Path, seconds: float) -> None:
         console.print(
             f"{output} is up to date: nothing changed since it was made.",
             soft_wrap=True,
-            markup=False,
         )
     elif calibration.reused:
         console.print(f"{calibration.reused} of the images had been counted by an earlier run.")
-    console.print(
+    results.print(
         f"{output}: {used} images used, {len(skipped)} left out, "
         f"{len(calibration.histograms)} tensors, {seconds:.1f} s.",
         soft_wrap=True,
-        markup=False,
     )

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edge_sdk.cli.console import console, print_json, progress_bar
+from edge_sdk.cli.console import print_json, progress_bar, results
 from edge_sdk.cli.tables import details, table
 
 
@@ -57,15 +57,15 @@ def _show(result: dict[str, Any], worst: int | None) -> None:
     rows = [{**row, "sqnr": _decibel(row)} for row in result["tensors"]]
     ranked = sorted(rows, key=_decibel)
     shown = ranked[:worst] if worst else rows
-    console.print(table([_row(row) for row in shown]))
+    results.print(table([_row(row) for row in shown]))
     outputs = [row for row in rows if row["tensor"] in result["outputs"]]
     title = f"outputs of {result['second']} against {result['first']}"
-    console.print(table([_row(row) for row in outputs], title=title))
+    results.print(table([_row(row) for row in outputs], title=title))
     if ranked and ranked[0]["sqnr"] < float("inf"):
         low = ranked[0]
-        console.print(f"Lowest: {low['tensor']}, {low['sqnr']:.1f} dB.", markup=False)
-    console.print(details({"images": f"{result['images']}, read from the unfused graphs"}))
-    console.print(details(result["conditions"]))
+        results.print(f"Lowest: {low['tensor']}, {low['sqnr']:.1f} dB.")
+    results.print(details({"images": f"{result['images']}, read from the unfused graphs"}))
+    results.print(details(result["conditions"]))
 
 
 def _decibel(row: dict[str, Any]) -> float:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edge_sdk.cli.console import console, progress_bar
+from edge_sdk.cli.console import progress_bar, results
 
 
 def compile(
@@ -47,4 +47,4 @@ def compile(
     )  # fmt: skip
     with progress_bar() as progress:
         made = compile_graph(source, target, options, progress)
-    console.print(f"{made}: engine for {target}.", soft_wrap=True, markup=False)
+    results.print(f"{made}: engine for {target}.", soft_wrap=True)

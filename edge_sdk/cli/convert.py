@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edge_sdk.cli.console import console, progress_bar
+from edge_sdk.cli.console import command, progress_bar, results, say_next
 from edge_sdk.cli.options import Head, Names, Size, Source
 from edge_sdk.errors import EdgeError
 
@@ -43,7 +43,7 @@ def convert(
     spec, alphas, proof = done.spec, done.alphas, done.proof
     height, width = spec.input_size
     kept = f", {len(alphas.kept)} kept" if alphas.kept else ""
-    console.print(
+    results.print(
         f"{done.output}: {spec.family} ({spec.layout}), {spec.num_classes} classes, "
         f"input {height}x{width}, {done.gmacs:.2f} GMACs\n"
         f"  {done.blocks} blocks fused, {len(alphas.folded)} alphas folded{kept}, "
@@ -51,10 +51,11 @@ def convert(
         f"  parameters {done.parameters_before:,} -> {done.parameters_after:,}\n"
         f"  largest error {proof.worst('float64'):.1e} in float64, "
         f"{proof.worst('float32'):.1e} in float32 on {len(proof.images)} images "
-        f"({done.proof_path})\n"
-        f"Next: edge-sdk calibrate {done.output} --images DIR -o {done.output.stem}.calib",
+        f"({done.proof_path})",
         soft_wrap=True,
     )
+    calibration = f"{done.output.stem}.calib"
+    say_next(command("edge-sdk", "calibrate", done.output, "--images", "DIR", "-o", calibration))
 
 
 def parse_size(text: str) -> tuple[int, int]:

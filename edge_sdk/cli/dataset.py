@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_sdk.cli.console import console, progress_bar
+from edge_sdk.cli.console import progress_bar, results
 from edge_sdk.cli.tables import table
 from edge_sdk.errors import EdgeError
 
@@ -58,7 +58,7 @@ def _write(address: str, output: Path, frames: int | None, image_format: Format)
             address, output, frames=frames, image_format=image_format.value, progress=progress
         )
     objects = ", ".join(f"{count} of {name}" for name, count in written.objects.items())
-    console.print(f"{written.folder}: {written.frames} images; {objects}.", soft_wrap=True)
+    results.print(f"{written.folder}: {written.frames} images; {objects}.", soft_wrap=True)
 
 
 def _check(source: str) -> None:
@@ -80,6 +80,6 @@ def show(report: DatasetReport) -> None:
         {"class": "images", **{split.name: split.images for split in splits}},
         {"class": "of these without objects", **{s.name: s.unlabelled for s in splits}},
     ]
-    console.print(table(rows, title=report.source))
+    results.print(table(rows, title=report.source))
     for warning in report.warnings:
-        console.print(f"Warning: {warning}.", markup=False, soft_wrap=True)
+        results.print(f"Warning: {warning}.", soft_wrap=True)

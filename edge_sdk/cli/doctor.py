@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edge_sdk.cli.console import console, print_json
+from edge_sdk.cli.console import print_json, results
 from edge_sdk.cli.tables import cell, table
 
 _FEATURES = (
@@ -185,7 +185,7 @@ def _cameras() -> list[dict[str, str]]:
 
 
 def _show(found: dict[str, Any]) -> None:
-    console.print(table(found["packages"], title="packages"))
+    results.print(table(found["packages"], title="packages"))
     rows = []
     for name, value in found.items():
         if name == "packages":
@@ -194,4 +194,4 @@ def _show(found: dict[str, Any]) -> None:
             rows += [{"what": f"{name}: {key}", "value": cell(one)} for key, one in value.items()]
         else:
             rows.append({"what": name, "value": cell(value)})
-    console.print(table(rows, title="machine"))
+    results.print(table(rows, title="machine"))

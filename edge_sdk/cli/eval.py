@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edge_sdk.cli.console import console, print_json, progress_bar
+from edge_sdk.cli.console import console, print_json, progress_bar, results
 from edge_sdk.cli.options import Device, RunTarget
 from edge_sdk.cli.tables import details, table
 
@@ -65,9 +65,9 @@ def _show(result: dict[str, Any]) -> None:
         if one["objects"]
     ]
     where = f"{result['data']}, {result['split']}"
-    console.print(table(classes))
-    console.print(table([overall], title=f"{result['model']} ({result['target']}) on {where}"))
+    results.print(table(classes))
+    results.print(table([overall], title=f"{result['model']} ({result['target']}) on {where}"))
     for remark in result["remarks"]:
-        console.print(f"Note: {remark}.", markup=False)
-    console.print(details(result["settings"]))
-    console.print(details(result["conditions"]))
+        console.print(f"Note: {remark}.")
+    results.print(details(result["settings"]))
+    results.print(details(result["conditions"]))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from edge_sdk.cli.console import console, progress_bar
+from edge_sdk.cli.console import command, console, progress_bar, results, say_next
 from edge_sdk.cli.dataset import show
 from edge_sdk.cli.options import Size
 from edge_sdk.errors import EdgeError
@@ -99,7 +98,6 @@ def _beginning(start: str | None, model: str | None) -> tuple[str | None, str, s
             console.print(
                 f"Note: {error} The weights begin at random; --from takes a checkpoint of yours.",
                 soft_wrap=True,
-                markup=False,
             )
             start = SCRATCH
     if start == SCRATCH:
@@ -168,13 +166,11 @@ def _finish(weights: Path, map_: float, map50: float, images: str) -> None:
 
     target = preferred_target() if any(map(installed, TARGETS)) else TARGETS[0]
     bundle = f"{weights.parent.resolve().name}.edge"
-    following = ("edge-sdk", "deploy", str(weights), "--images", images, "--target", target,
-                 "-o", bundle)  # fmt: skip
-    console.print(
+    results.print(
         f"mAP50-95 {map_:.3f}, mAP50 {map50:.3f} on the validation images; look at "
         f"{weights.parent / 'predictions.jpg'} (labels are white, what is found coloured) and "
-        f"{weights.parent / 'curves.png'}\n"
-        f"Next: {shlex.join(following)}",
+        f"{weights.parent / 'curves.png'}",
         soft_wrap=True,
-        markup=False,
     )
+    options = ("--images", images, "--target", target, "-o", bundle)
+    say_next(command("edge-sdk", "deploy", weights, *options))

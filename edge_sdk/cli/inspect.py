@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_sdk.cli.console import console, print_json
+from edge_sdk.cli.console import print_json, results
 from edge_sdk.cli.tables import cell, table
 
 if TYPE_CHECKING:
@@ -122,11 +122,11 @@ def _head(spec: HeadSpec) -> dict[str, Any]:
 def _show(found: dict[str, Any]) -> None:
     for name, value in found.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
-            console.print(table(value, title=name))
+            results.print(table(value, title=name))
         elif isinstance(value, dict):
-            console.print(table(_rows(value), title=name))
+            results.print(table(_rows(value), title=name))
         else:
-            console.print(f"{name}: {cell(value)}", markup=False)
+            results.print(f"{name}: {cell(value)}")
 
 
 def _rows(values: dict[str, Any], prefix: str = "") -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_sdk.cli.console import print_json
+from edge_sdk.cli.console import print_json, print_text
 from edge_sdk.errors import EdgeError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def lint(
             }
         )
     else:
-        print(found.text(), end="")
+        print_text(found.text())
     if excess:
         raise typer.Exit(1)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_sdk.cli.console import console, progress_bar
+from edge_sdk.cli.console import command, progress_bar, results, say_next
 from edge_sdk.cli.options import (
     BuildTarget,
     Hybrid,
@@ -73,12 +73,8 @@ def plan(
             )  # fmt: skip
         show_search(found)
         _tell(found.plan, output)
-    console.print(
-        f"Next: edge-sdk build {model} --calib {calib} --plan {output} --target {target} "
-        "-o NAME.edge",
-        soft_wrap=True,
-        markup=False,
-    )
+    files = ("--calib", calib, "--plan", output)
+    say_next(command("edge-sdk", "build", model, *files, "--target", target, "-o", "NAME.edge"))
     if found is not None and not found.met:
         raise typer.Exit(1)
 
@@ -100,22 +96,21 @@ def show_search(found: HybridPlan) -> None:
     if all(row["points lost"] is None for row in rows):
         for row in rows:
             del row["points lost"], row["at most"]
-    console.print(table(rows, f"Asked: {found.budget}"))
+    results.print(table(rows, f"Asked: {found.budget}"))
     style = None if found.met else "yellow"
-    console.print(found.remark, style=style, soft_wrap=True, markup=False)
+    results.print(found.remark, style=style, soft_wrap=True)
 
 
 def show_reasons(made: PrecisionPlan) -> None:
     """Say why layers are float that nobody asked to be."""
     for reason, layers in made.reasons().items():
-        console.print(f"{layers} layers stay float: {reason}.", soft_wrap=True, markup=False)
+        results.print(f"{layers} layers stay float: {reason}.", soft_wrap=True)
 
 
 def _tell(made: PrecisionPlan, output: Path) -> None:
     layers = sum(len(group.layers) for group in made.groups)
-    console.print(
+    results.print(
         f"{output}: {len(made.int8_layers)} of {layers} layers in {len(made.groups)} groups run "
         f"in INT8, {made.share():.1%} of the multiply-accumulates.",
         soft_wrap=True,
-        markup=False,
     )

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edge_sdk.cli.console import console, progress_bar
+from edge_sdk.cli.console import command, progress_bar, results, say_next
 from edge_sdk.cli.options import Threads
 from edge_sdk.cli.tables import table
 
@@ -27,7 +27,7 @@ def profile(
     with progress_bar() as progress:
         measured = run(model, calib, target, output, threads=threads, progress=progress)
     slowest = sorted(measured.groups.items(), key=lambda item: -item[1].float_ms)[:_SHOWN]
-    console.print(
+    results.print(
         table(
             [
                 {"group": name, "float, ms": time.float_ms, "INT8, ms": time.int8_ms}
@@ -36,14 +36,13 @@ def profile(
             f"The {len(slowest)} slowest of {len(measured.groups)} groups",
         )
     )
-    console.print(
+    results.print(
         f"{output}: float {measured.predict(()):.2f} ms, all-INT8 "
-        f"{measured.predict(measured.groups):.2f} ms, {_where(measured.conditions)}.\n"
-        f"Next: edge-sdk plan {model} --calib {calib} --target {target} --latency {output} "
-        "--max-shift S -o plan.yaml",
+        f"{measured.predict(measured.groups):.2f} ms, {_where(measured.conditions)}.",
         soft_wrap=True,
-        markup=False,
     )
+    options = ("--target", target, "--latency", output, "--max-shift", "S", "-o", "plan.yaml")
+    say_next(command("edge-sdk", "plan", model, "--calib", calib, *options))
 
 
 def _where(conditions: dict[str, Any]) -> str:

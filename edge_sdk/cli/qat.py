@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_sdk.cli.console import console, progress_bar
+from edge_sdk.cli.console import command, console, progress_bar, results, say_next
 
 if TYPE_CHECKING:
     from edge_sdk.training.qat import Recovered
@@ -87,11 +86,10 @@ def _print_row(row: dict[str, Any]) -> None:
 def _finish(made: Recovered, target: str) -> None:
     lost, left = 100 * (made.exact - made.before), 100 * (made.exact - made.after)
     bundle = f"{made.model.parent.resolve().name}.edge"
-    following = ("edge-sdk", "build", str(made.model), "--table", str(made.table), "--plan",
-                 str(made.plan), "--target", target, "-o", bundle)  # fmt: skip
-    console.print(
+    results.print(
         f"On the validation images INT8 cost {lost:.2f} points of mAP50-95 before, and {left:.2f} "
-        f"now.\nNext: {shlex.join(following)}",
+        "now.",
         soft_wrap=True,
-        markup=False,
     )
+    files = ("--table", made.table, "--plan", made.plan)
+    say_next(command("edge-sdk", "build", made.model, *files, "--target", target, "-o", bundle))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edge_sdk.cli.console import console, progress_bar
+from edge_sdk.cli.console import progress_bar, results
 from edge_sdk.cli.options import BuildTarget
 
 
@@ -45,5 +45,5 @@ def refine(
         }
         for gain in gains
     ]
-    console.print(table(rows))
-    console.print(f"{output}: build with --table in place of --calib.", markup=False)
+    results.print(table(rows))
+    results.print(f"{output}: build with --table in place of --calib.")

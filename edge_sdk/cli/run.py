@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_sdk.cli.console import console
+from edge_sdk.cli.console import console, results
 from edge_sdk.cli.options import Device, RunTarget
 from edge_sdk.cli.tables import table
 
@@ -173,11 +173,11 @@ def _show(summary: Summary, how: str) -> None:
         for name, stage in summary.stages.items()
         if stage.n
     ]
-    console.print(table(rows))
-    console.print(table(stages, title="milliseconds"))
+    results.print(table(rows))
+    results.print(table(stages, title="milliseconds"))
     for failure in summary.failures:
         console.print(f"Failed: {failure}.", markup=False)
     for remark in summary.remarks:
         console.print(f"Note: {remark}.", markup=False)
     rate = f"{summary.delivered} results in {summary.seconds:.1f} s: {summary.fps:.1f} a second"
-    console.print(f"{rate} ({how}).", markup=False)
+    results.print(f"{rate} ({how}).", markup=False)

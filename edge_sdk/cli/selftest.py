@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edge_sdk.cli.console import console, print_json
+from edge_sdk.cli.console import console, print_json, results
 from edge_sdk.cli.options import Device, RunTarget
 from edge_sdk.cli.tables import table
 
@@ -47,9 +47,9 @@ def _show(bundle: str, result: dict[str, Any]) -> None:
         {"": words, **{name: values and values[key] for name, values in against.items()}}
         for key, words in _ROWS.items()
     ]
-    console.print(table(rows, title=f"{result['frames']} frames ({result['target']}), against"))
+    results.print(table(rows, title=f"{result['frames']} frames ({result['target']}), against"))
     for problem in result["problems"]:
-        console.print(problem, style="red", markup=False, soft_wrap=True)
+        results.print(problem, style="red", soft_wrap=True)
     if not result["recognized"]:
         console.print(
             "The network recognizes too little on the frames: its best guesses are compared, which "
@@ -58,4 +58,4 @@ def _show(bundle: str, result: dict[str, Any]) -> None:
             soft_wrap=True,
         )
     verdict = "passed" if result["passed"] else "FAILED"
-    console.print(f"{bundle}: selftest {verdict}.", markup=False, soft_wrap=True)
+    results.print(f"{bundle}: selftest {verdict}.", soft_wrap=True)

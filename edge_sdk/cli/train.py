@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edge_sdk.cli.console import console, progress_bar
+from edge_sdk.cli.console import console, progress_bar, results
 
 
 def train(
@@ -58,7 +58,7 @@ def train(
     )  # fmt: skip
     with progress_bar() as progress:
         trained = run(recipe, output, workers=workers, progress=progress, report=_print_row)
-    console.print(
+    results.print(
         f"mAP50-95 {trained.map:.3f}, mAP50 {trained.map50:.3f} on the validation images: "
         f"{trained.weights}"
     )

@@ -52,7 +52,7 @@ def test_a_summary_and_the_next_step(model: Path, folder: Path, tmp_path: Path) 
     output = tmp_path / "model.calib"
     result = run(model, "--images", folder, "-o", output)
     assert result.returncode == 0, result.stderr
-    assert "3 images used, 1 left out, 1 tensors" in result.stderr
+    assert "3 images used, 1 left out, 1 tensors" in result.stdout
     assert "[red]broken.jpg is corrupt" in result.stderr
     assert "edge-sdk plan" in result.stderr
     assert output.is_file()

@@ -35,9 +35,9 @@ def test_a_small_network(tmp_path: Path) -> None:
         "--dynamic-batch",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout == ""
-    for words in ("blocks fused", "8 alphas folded", "largest error", "edge-sdk calibrate"):
-        assert words in done.stderr
+    for words in ("blocks fused", "8 alphas folded", "largest error"):
+        assert words in done.stdout
+    assert "edge-sdk calibrate" in done.stderr
     spec = head_spec_of(onnx.load(output))
     assert spec.class_names == ("cat", "dog")
     assert spec.input_size == (96, 64)

@@ -16,7 +16,7 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def test_writes_a_data_set(tmp_path: Path) -> None:
     done = run("test://street?size=128x96&seed=1", "-o", tmp_path / "set", "--frames", "2")
     assert done.returncode == 0, done.stderr
-    assert "2 images" in done.stderr
+    assert "2 images" in done.stdout
     assert len(open_dataset(tmp_path / "set").images) == 2
 
 
@@ -38,8 +38,8 @@ def test_says_what_is_in_a_data_set(tmp_path: Path) -> None:
     (tmp_path / "set" / "data.yaml").write_text(f"train: images/val\n{yaml}")
     done = run(tmp_path / "set")
     assert done.returncode == 0, done.stderr
-    assert "images" in done.stderr
-    assert "Warning: val: 2 of 2 images are also in train" in done.stderr
+    assert "images" in done.stdout
+    assert "Warning: val: 2 of 2 images are also in train" in done.stdout
 
 
 def test_frames_need_a_folder() -> None:

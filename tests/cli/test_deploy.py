@@ -1,10 +1,11 @@
 import importlib.util
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tiny import write_tiny_model
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.cli import application
@@ -14,12 +15,13 @@ from edge_sdk.precision_plan import PrecisionPlan
 IMAGES = "test://street?seed=3&size=128x96"
 
 
-def run(*arguments: object) -> None:
+def run(*arguments: object) -> Result:
     """Run the program; raise what it raises."""
     result = CliRunner().invoke(application(), list(map(str, arguments)))
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     assert result.exit_code == 0, result.output
+    return result
 
 
 @pytest.mark.parametrize(
@@ -60,17 +62,29 @@ def test_labels_of_other_classes_are_told_before_the_calibration(tmp_path: Path)
     assert not (tmp_path / "a.work" / "model.calib").exists()
 
 
+def following(result: Result) -> list[str]:
+    """Return the words of the command that is to be next, as a shell reads them."""
+    return shlex.split(result.stderr.split("Next: edge-sdk ")[1].splitlines()[0])
+
+
 def test_each_arrow_is_a_command(tmp_path: Path) -> None:
-    source, model = write_tiny_model(tmp_path / "tiny.onnx"), tmp_path / "model.onnx"
-    calib, made, bundle = tmp_path / "m.calib", tmp_path / "plan.yaml", tmp_path / "a.edge"
-    run("convert", source, "-o", model)
-    run("calibrate", model, "--images", IMAGES, "--limit", 2, "-o", calib)
+    folder = tmp_path / "my ü folder"
+    folder.mkdir()
+    source, model = write_tiny_model(tmp_path / "tiny.onnx"), folder / "model.onnx"
+    calib, made, bundle = folder / "m.calib", folder / "plan.yaml", folder / "a.edge"
+    told = run("convert", source, "-o", model)
+    assert following(told)[:2] == ["calibrate", str(model)]
+    told = run("calibrate", model, "--images", IMAGES, "--limit", 2, "-o", calib)
+    assert following(told)[:4] == ["plan", str(model), "--calib", str(calib)]
     common = ("--calib", calib, "--target", "onnxruntime")
     run("plan", model, *common, "--keep-float", "Conv_1?", "--keep-float", "Conv_0", "-o", made)
     assert "float" in {group.precision for group in PrecisionPlan.load(made).groups}
-    run("plan", model, *common, "-o", made)
-    run("build", model, *common, "--plan", made, "--seven-bit-weights", "--keep-int8",
-        "-o", bundle)  # fmt: skip
+    told = run("plan", model, *common, "-o", made)
+    assert following(told)[:6] == ["build", str(model), "--calib", str(calib), "--plan", str(made)]
+    told = run("build", model, *common, "--plan", made, "--seven-bit-weights", "--keep-int8",
+               "-o", bundle)  # fmt: skip
+    assert f"{bundle}: engine for onnxruntime." in told.stdout
+    assert following(told)[:2] == ["eval", str(bundle)]
     with Bundle.open(bundle) as opened:
         assert opened.manifest["engines"]["onnxruntime"]["weight_bits"] == 7
 

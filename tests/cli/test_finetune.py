@@ -78,11 +78,11 @@ def test_it_ends_with_the_next_command(
 ) -> None:
     output = tmp_path / "my run"
     assert tune(monkeypatch, data, output, "--from", checkpoint) == 0
-    said = capsys.readouterr().err
+    shown, said = capsys.readouterr()
     assert f"Begins with {checkpoint}" in said
-    assert "of these without objects" in said
+    assert "of these without objects" in shown
     assert "2 steps of 2 images" in said
-    assert f"{output / 'predictions.jpg'} (labels are white" in said
+    assert f"{output / 'predictions.jpg'} (labels are white" in shown
     assert next_command(said)[:5] == [
         "edge-sdk", "deploy", str(output / "best.safetensors"), "--images",
         str(output / "images.txt"),

@@ -22,8 +22,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("plan")
     convert(write_tiny_model(folder / "tiny.onnx"), folder / "model.onnx")
     calibrate(folder / "model.onnx", IMAGES, folder / "model.calib", limit=2)
-    run("profile", folder / "model.onnx", *common(folder), "--threads", 1, "-o", folder / "t.json")
-    return folder
+    table = folder / "t t.json"
+    told = run("profile", folder / "model.onnx", *common(folder), "--threads", 1, "-o", table)
+    assert f"--latency '{table}' --max-shift" in told.stderr
+    return Path(table.rename(folder / "t.json")).parent
 
 
 def common(folder: Path) -> tuple[object, ...]:

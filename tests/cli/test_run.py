@@ -48,10 +48,10 @@ def test_streams_into_every_sink(tiny_bundle: Path, tmp_path: Path) -> None:
         "--sink", video, "--sink", lines, "--policy", "every", "--max-frames", 12,
         "--stats", stats, "--score", 0.5, "--iou", 0.6, "--threads", 1, "--target", "onnxruntime",
     )  # fmt: skip
-    _, words = program.communicate(timeout=240)
+    results, words = program.communicate(timeout=240)
     assert program.returncode == 0, words
-    assert "12 results" in words
-    assert "tiny.edge, onnxruntime, threads 1" in words
+    assert "12 results" in results
+    assert "tiny.edge, onnxruntime, threads 1" in results
     assert frames_of(video) + frames_of(tmp_path / "out-2.mp4") == 12
     assert len(lines.read_text().splitlines()) == 12
     assert json.loads(stats.read_text().splitlines()[-1])["final"] is True
@@ -111,13 +111,13 @@ def test_failure_beside_others_that_go_on_is_status_1(tiny_bundle: Path, tmp_pat
         "run", tiny_bundle, "--source", f"{STREET}&frames=4&max_fps=15", "--source", picture,
         "--threads", 1, "--parallel", 2, "--max-staleness", 60_000, "--serve", "127.0.0.1:0",
     )  # fmt: skip
-    _, words = program.communicate(timeout=240)
+    results, words = program.communicate(timeout=240)
     assert program.returncode == 1, words
     flat = " ".join(words.split())
     assert "Failed: " in flat
     assert "broken.png is corrupt, truncated or not an image" in flat
-    assert "2 results" in flat
-    assert "threads 1 x 2" in flat
+    assert "2 results" in results
+    assert "threads 1 x 2" in results
     assert re.search(r"Live page: http://127\.0\.0\.1:[1-9]\d+/", flat)
     assert "Traceback" not in words
 

@@ -34,7 +34,7 @@ def test_status_0_for_the_engine_that_was_built(tmp_path: Path, tiny_model: Path
     assert found["passed"] is True
     assert found["target"] == "onnxruntime"
     assert {"score_shift", "box_shift", "map_drop"} <= set(found["against_float"])
-    shown = invoke(bundle, "--target", "onnxruntime").stderr
+    shown = invoke(bundle, "--target", "onnxruntime").stdout
     assert "selftest passed" in shown
     assert "where built" in shown
 
@@ -47,8 +47,8 @@ def test_status_1_and_what_is_wrong_for_another(tmp_path: Path, tiny_model: Path
     assert json.loads(result.stdout)["problems"]
     shown = invoke(bundle, "--target", "onnxruntime")
     assert shown.exit_code == 1
-    assert "of the objects are missed or added" in shown.stderr
-    assert "selftest FAILED" in shown.stderr
+    assert "of the objects are missed or added" in shown.stdout
+    assert "selftest FAILED" in shown.stdout
 
 
 def test_a_bundle_that_is_none_is_the_users_mistake(tmp_path: Path, tiny_bundle: Path) -> None:

@@ -244,7 +244,7 @@ def test_the_command_goes_on_to_a_bundle(files: Path, toys: Path, tmp_path: Path
     def run(*arguments: object) -> str:
         result = CliRunner().invoke(application(), list(map(str, arguments)))
         assert result.exit_code == 0, (result.output, result.exception)
-        return result.stderr
+        return result.output
 
     model, plan, made = files / "model.onnx", files / "plan.yaml", tmp_path / "run"
     shown = run("qat", model, "--calib", files / "model.calib", "--plan", plan, "--data", toys,
