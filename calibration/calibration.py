@@ -162,8 +162,8 @@ class Calibration:
             ) from error
         except Exception as error:  # a malformed zip, array or JSON raises one of a dozen types
             raise EdgeError(
-                f"{path} is not a calibration, or it is damaged ({error}): make it again with "
-                "`edge-sdk calibrate`."
+                f"{path} is not a calibration that this version reads, or it is damaged: make it "
+                "with `edge-sdk calibrate`."
             ) from error
 
     @classmethod

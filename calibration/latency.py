@@ -196,11 +196,15 @@ class LatencyTable:
             If the file cannot be read or is not a latency table.
         """
         try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise EdgeError(f"Cannot read the latency table {path}: {error}.") from error
+            values = json.loads(Path(path).read_bytes())
+        except OSError as error:
+            raise EdgeError(f"Cannot read the latency table {path}: {error.strerror}.") from error
+        except ValueError as error:
+            raise EdgeError(
+                f"{path} is not a latency table: make one with `edge-sdk profile`."
+            ) from error
         try:
-            return cls._from_dict(json.loads(text))
+            return cls._from_dict(values)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise EdgeError(
                 f"{path} is not a latency table ({error!r}): make one with `edge-sdk profile`."

@@ -175,8 +175,10 @@ class PrecisionPlan:
 
         try:
             values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise EdgeError(f"Cannot read the plan {path}: {error}.") from error
+        except OSError as error:
+            raise EdgeError(f"Cannot read the plan {path}: {error.strerror}.") from error
+        except UnicodeDecodeError as error:
+            raise EdgeError(f"{path} is not a plan: make one with `edge-sdk plan`.") from error
         except yaml.YAMLError as error:
             problem = " ".join(str(error).split())
             raise EdgeError(f"The plan {path} is not YAML: {problem}.") from error

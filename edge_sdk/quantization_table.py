@@ -115,11 +115,18 @@ class QuantizationTable:
             If the file cannot be read or is not a quantization table.
         """
         try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise EdgeError(f"Cannot read the quantization table {path}: {error}.") from error
+            values = json.loads(Path(path).read_bytes())
+        except OSError as error:
+            raise EdgeError(
+                f"Cannot read the quantization table {path}: {error.strerror}."
+            ) from error
+        except ValueError as error:
+            raise EdgeError(
+                f"{path} is not a quantization table: make it with `edge-sdk refine`, `qat` or "
+                "`build`."
+            ) from error
         try:
-            return cls._from_dict(json.loads(text))
+            return cls._from_dict(values)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise EdgeError(
                 f"{path} is not a quantization table ({error!r}): make it again with "

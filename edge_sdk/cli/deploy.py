@@ -49,7 +49,7 @@ def deploy(
     hybrid: Hybrid = False,
     max_drop: MaxDrop = None,
     labels: Labels = None,
-    split: Split = "train",
+    split: Split = None,
     max_shift: MaxShift = None,
     max_latency: MaxLatency = None,
     latency: Latency = None,
@@ -67,7 +67,7 @@ def deploy(
     from edge_sdk.deployment import deploy as run
     from edge_sdk.deployment import work_folder
 
-    budget = budget_of(hybrid, max_drop, max_shift, max_latency, labels, split)
+    budget = budget_of(hybrid, max_drop, max_shift, max_latency, labels, split, latency=latency)
     with progress_bar() as progress:
         done = run(
             model,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edge_sdk.errors import EdgeError
+
 if TYPE_CHECKING:
     from edge_sdk.budget import Budget
 
@@ -88,7 +90,7 @@ Labels = Annotated[
     str | None,
     typer.Option(help="Labelled images for --max-drop: training images, YOLO, COCO or VOC."),
 ]
-Split = Annotated[str, typer.Option(help="The split of --labels to use.")]
+Split = Annotated[str | None, typer.Option(help="The split of --labels to use; by default train.")]
 ShowImages = Annotated[
     str | None,
     typer.Option(
@@ -103,12 +105,31 @@ def budget_of(
     max_shift: float | None,
     max_latency: float | None,
     labels: str | None,
-    split: str,
+    split: str | None,
+    **others: object,
 ) -> Budget | None:
-    """Return the budget that the options tell, None if they ask for no search."""
+    """Return the budget that the options tell, None if they ask for no search.
+
+    Parameters
+    ----------
+    hybrid, max_drop, max_shift, max_latency, labels, split : the options of these names.
+    others : further options that only a search uses, by name; None for those not given.
+
+    Raises
+    ------
+    EdgeError
+        If an option of a search is given without a budget, or the budget makes no sense.
+    """
     from edge_sdk.budget import Budget
 
-    limits = (max_drop, max_shift, max_latency, labels)
-    if not hybrid and all(value is None for value in limits):
-        return None
-    return Budget(max_drop, max_shift, max_latency, labels, split)
+    if hybrid or any(limit is not None for limit in (max_drop, max_shift, max_latency)):
+        if split is not None and labels is None:
+            raise EdgeError(f"--split {split} is of no labels: give --labels, or leave it out.")
+        return Budget(max_drop, max_shift, max_latency, labels, split or "train")
+    for name, value in {"labels": labels, "split": split, **others}.items():
+        if value is not None:
+            raise EdgeError(
+                f"--{name} is for a search, which needs a budget: give --hybrid, --max-shift, "
+                f"--max-drop or --max-latency, or leave --{name} out."
+            )
+    return None

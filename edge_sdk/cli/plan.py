@@ -37,7 +37,7 @@ def plan(
     hybrid: Hybrid = False,
     max_drop: MaxDrop = None,
     labels: Labels = None,
-    split: Split = "train",
+    split: Split = None,
     max_shift: MaxShift = None,
     max_latency: MaxLatency = None,
     keep_float: KeepFloat = None,
@@ -57,7 +57,10 @@ def plan(
     from edge_sdk.outputs import check_output
     from edge_sdk.plan_search import AUTO, search_plan
 
-    budget = budget_of(hybrid, max_drop, max_shift, max_latency, labels, split)
+    budget = budget_of(
+        hybrid, max_drop, max_shift, max_latency, labels, split,
+        images=images, latency=latency, threads=threads,
+    )  # fmt: skip
     keep = keep_float or ()
     if budget is None:
         made = write_all_int8(model, calib, target, output, keep_float=keep, method=method)

@@ -59,6 +59,55 @@ def test_plan_searches_if_a_limit_is_given(made: Path, tmp_path: Path) -> None:
     assert PrecisionPlan.load(plan).about.startswith("For at most 1e-06 ms. No plan keeps to it")
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("images", IMAGES), ("latency", "t.json"), ("threads", 1), ("split", "val"),
+     ("labels", "test://street")],
+)  # fmt: skip
+def test_an_option_of_a_search_needs_a_budget(
+    made: Path, tmp_path: Path, option: str, value: object
+) -> None:
+    plan = tmp_path / "plan.yaml"
+    with pytest.raises(EdgeError, match=f"--{option} is for a search, .* give --hybrid"):
+        run("plan", made / "model.onnx", *common(made), f"--{option}", value, "-o", plan)
+    assert not plan.exists()
+
+
+@pytest.mark.parametrize("option", ["latency", "labels"])
+def test_deploy_needs_a_budget_for_a_search_too(tmp_path: Path, option: str) -> None:
+    with pytest.raises(EdgeError, match=f"--{option} is for a search"):
+        run("deploy", "tiny.onnx", "--images", IMAGES, "--target", "onnxruntime",
+            f"--{option}", "given", "-o", tmp_path / "a.edge")  # fmt: skip
+
+
+def test_a_file_of_another_kind_is_named(made: Path, tmp_path: Path) -> None:
+    """What a library says of such a file is for those who call the library."""
+    plan = tmp_path / "plan.yaml"
+    model, calib = made / "model.onnx", made / "model.calib"
+    run("plan", model, *common(made), "-o", plan)
+    again = ("plan", model, "--target", "onnxruntime", "-o", tmp_path / "again.yaml")
+    for arguments, says in (
+        ((*again, "--calib", plan), f"{plan} is not a calibration that this version reads, or it "
+         "is damaged: make it with `edge-sdk calibrate`."),
+        ((*again, "--calib", calib, "--hybrid", "--latency", plan), f"{plan} is not a latency "
+         "table: make one with `edge-sdk profile`."),
+        (("build", model, "--calib", calib, "--plan", calib, "--target", "onnxruntime", "-o",
+          tmp_path / "a.edge"), f"{calib} is not a plan: make one with `edge-sdk plan`."),
+        (("build", model, "--table", calib, "--plan", plan, "--target", "onnxruntime", "-o",
+          tmp_path / "a.edge"), f"{calib} is not a quantization table: "
+         "make it with `edge-sdk refine`, `qat` or `build`."),
+    ):  # fmt: skip
+        with pytest.raises(EdgeError) as refused:
+            run(*arguments)
+        assert str(refused.value) == says
+
+
+def test_a_split_needs_labels(made: Path, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.yaml"
+    with pytest.raises(EdgeError, match="--split val is of no labels"):
+        run("plan", made / "model.onnx", *common(made), "--hybrid", "--split", "val", "-o", plan)
+
+
 def test_points_need_labels(made: Path, tmp_path: Path) -> None:
     with pytest.raises(EdgeError, match="--max-drop needs labelled images"):
         run("plan", made / "model.onnx", *common(made), "--max-drop", 1, "-o", tmp_path / "p.yaml")
