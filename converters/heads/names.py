@@ -45,7 +45,7 @@ def read_names(text: str) -> tuple[str, ...]:
     Raises
     ------
     EdgeError
-        If there is no name in it, or the file is not text.
+        If there is no name in it, one is there twice, or the file is not text.
     """
     path = Path(text)
     if path.is_file():
@@ -60,4 +60,8 @@ def read_names(text: str) -> tuple[str, ...]:
     names = tuple(part.strip() for part in parts if part.strip())
     if not names:
         raise EdgeError(f"There is no class name in {text!r}.")
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise EdgeError(
+            f"The class name {twice[0]!r} is given twice in {text!r}: give each class its own."
+        )
     return names

@@ -67,7 +67,25 @@ def application() -> Any:
         pretty_exceptions_enable=False,
         add_completion=False,
     )
+    version = typer.Option(
+        False, "--version", help="Show the version.", callback=_show_version, is_eager=True
+    )
+
+    @app.callback()
+    def before(_: bool = version) -> None:
+        pass
+
     for name in COMMANDS:
         module = importlib.import_module(f"edge_sdk.cli.{name}")
         app.command(name)(getattr(module, name))
     return app
+
+
+def _show_version(asked: bool) -> None:
+    """Print the version and end, if that was asked for."""
+    if asked:
+        import edge_sdk
+        from edge_sdk.cli.console import print_text
+
+        print_text(f"edge-sdk {edge_sdk.__version__}\n")
+        raise SystemExit

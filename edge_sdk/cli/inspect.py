@@ -125,6 +125,9 @@ def _show(found: dict[str, Any]) -> None:
             results.print(table(value, title=name))
         elif isinstance(value, dict):
             results.print(table(_rows(value), title=name))
+        elif isinstance(value, list) and value:  # names may hold commas
+            rows = [{"number": number, "name": one} for number, one in enumerate(value)]
+            results.print(table(rows, title=name))
         else:
             results.print(f"{name}: {cell(value)}")
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import edge_sdk
+
 PROGRAM = [sys.executable, "-c", "from edge_sdk.cli import main; main()"]
 
 
@@ -22,8 +24,13 @@ def test_results_are_on_standard_output_in_whole_lines() -> None:
     assert "openvino" in line
 
 
+def test_the_version_is_told() -> None:
+    done = subprocess.run([*PROGRAM, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"edge-sdk {edge_sdk.__version__}\n"
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
-@pytest.mark.parametrize("options", [("doctor",), ("doctor", "--json")])
+@pytest.mark.parametrize("options", [("doctor",), ("doctor", "--json"), ("--version",)])
 def test_a_full_disk_is_one_sentence(options: tuple[str, ...]) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(

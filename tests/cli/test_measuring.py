@@ -144,6 +144,16 @@ def test_inspect_a_bundle(tiny_bundle: Path):
     assert "onnxruntime" in text
 
 
+def test_inspect_shows_a_name_with_a_comma_as_one(tiny_model: Path, tmp_path: Path):
+    spec = tiny_spec().with_names(("car, parked", "truck", "pedestrian"))
+    bundle = write_bundle(
+        tmp_path / "named.edge",
+        {"model.onnx": tiny_model},
+        {"head_spec": spec.to_dict(), "engines": {"openvino": {"file": "model.onnx"}}},
+    )
+    assert "│      0 │ car, parked │" in shown("inspect", bundle)
+
+
 def test_inspect_names_the_layers_that_stay_float(tiny_model: Path, tmp_path: Path):
     groups = (
         PlanGroup("c2", ("c2",), "float", "costs 3 points"),

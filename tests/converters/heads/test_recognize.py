@@ -116,3 +116,5 @@ def test_names_have_defaults_and_are_counted(tmp_path) -> None:
     for bad in (str(tmp_path / "no.txt"), ",", ""):
         with pytest.raises(EdgeError):
             read_names(bad)
+    with pytest.raises(EdgeError, match="The class name 'a' is given twice in 'a, b,a'"):
+        read_names("a, b,a")
