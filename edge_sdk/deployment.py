@@ -91,8 +91,6 @@ def plan(
         If a file cannot be used, the calibration is of another model, the target is unknown,
         or a pattern fits no layer.
     """
-    labels = None if budget is None else budget.labels
-    check_output(output, model, calibration, images, latency, labels)
     if budget is not None:
         from edge_sdk.plan_search import AUTO, search_plan
 
@@ -105,6 +103,7 @@ def plan(
     from edge_sdk.converters.model_file import load_model, model_key
 
     lowering(target)
+    check_output(output, model, calibration)
     graph = load_model(model)
     _calibration(calibration, model, graph)
     groups = _excepted(layer_groups(graph, keep_float), float_by_default(target, graph))

@@ -39,6 +39,7 @@ from edge_sdk.hybrid_plan import (
     search_folder,
 )
 from edge_sdk.labelled_frames import labelled_frames
+from edge_sdk.outputs import check_output
 from edge_sdk.plan_ranges import chosen_ranges, planned_table
 from edge_sdk.plan_trials import Int8, Laboratory
 from edge_sdk.precision_plan import PlanGroup, PrecisionPlan
@@ -162,6 +163,7 @@ def search_plan(
 
     check_search(target, latency)
     budget = budget or Budget()
+    check_output(output, model, calibration, images, latency, budget.labels)
     graph = load_model(model)
     spec, key = head_spec_of(graph), model_key(graph)
     groups = layer_groups(graph, keep_float)

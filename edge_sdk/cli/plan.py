@@ -54,7 +54,6 @@ def plan(
     With a budget the exit status is 1 if no plan keeps to it; the closest one is written.
     """
     from edge_sdk.deployment import plan as write_all_int8
-    from edge_sdk.outputs import check_output
     from edge_sdk.plan_search import AUTO, search_plan
 
     budget = budget_of(
@@ -68,7 +67,6 @@ def plan(
         show_reasons(made)
         found = None
     else:
-        check_output(output, model, calib, images, latency, labels)
         with progress_bar() as progress:
             found = search_plan(
                 model, calib, target, output, budget, images=images, latency=latency,

@@ -13,7 +13,7 @@ from matplotlib import pyplot
 from matplotlib.axes import Axes
 
 from edge_sdk import Detector
-from edge_sdk.bundle_report import STEPS, draw_range
+from edge_sdk.bundle_report import draw_range
 from edge_sdk.calibration import Calibration
 from edge_sdk.deployment import work_folder
 from edge_sdk.files import replacing
@@ -84,10 +84,8 @@ def _clipping(axes: Axes, bundle: Path) -> None:
     """Show the histogram of the tensor whose range was cut the most, and the cut."""
     histograms = Calibration.load(work_folder(bundle) / "model.calib").histograms
     scales = QuantizationTable.load(bundle / "quant.json").activations
-    name = max(
-        scales, key=lambda tensor: histograms[tensor].largest / (STEPS * scales[tensor].scale)
-    )
-    histogram, clip = histograms[name], STEPS * scales[name].scale
+    name = max(scales, key=lambda tensor: histograms[tensor].largest / scales[tensor].limit)
+    histogram, clip = histograms[name], scales[name].limit
     draw_range(axes, histogram, clip)
     axes.set_title(
         f"clipped at {clip:.3g} of {histogram.largest:.3g}: {name}", color=INK, fontsize=9

@@ -92,16 +92,17 @@ def test_a_table_measured_there_is_read_here(named: Path, tmp_path: Path) -> Non
 
 
 def test_medians_of_a_profiled_run(
-    fake_trt: FakeTensorrt, cuda: FakeDriver, tmp_path: Path
+    fake_trt: FakeTensorrt, cuda: FakeDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Over a fake TensorRT: that the profiler is asked and everything given back."""
+    monkeypatch.setattr("edge_sdk.calibration.profiles.tensorrt._SETTLE", 0.05)
     fake_trt.profile_layers = [("conv + act", 0.5), ("tail", 0.1)]
     layers = [{"Name": "tail", "Metadata": "[ONNX Layer: candidates.TopK1]"}]
     path = tmp_path / "a.engine"
     path.write_bytes(engine_bytes(tiny_spec(), layers=layers))
     found = profile(path, "tensorrt", tiny_spec(), repetitions=3)
     assert found == [Kernel(("conv", "act"), 0.5), Kernel(("candidates.TopK1",), 0.1)]
-    assert cuda.done.count((cuda.done[-1][0], "engine")) == 13
+    assert cuda.done.count((cuda.done[-1][0], "engine")) > 1 + 3  # those that were not counted
 
 
 def test_without_a_gpu_nothing_is_profiled() -> None:

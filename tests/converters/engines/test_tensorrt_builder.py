@@ -200,7 +200,7 @@ def test_a_device_elsewhere_gets_the_graph_and_the_commands(
 
 
 def test_without_a_driver_tensorrt_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge_sdk.cuda_driver._LIBRARY", "libcuda-none.so.1")
+    monkeypatch.setattr("edge_sdk.cuda_driver._NAME", "libcuda-none.so.1")
     with pytest.raises(EdgeError, match=r"There is no NVIDIA driver here .*tensorrt:remote"):
         write_engine("tensorrt", small(), tmp_path)
 
