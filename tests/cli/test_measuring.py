@@ -245,7 +245,9 @@ def test_a_missing_package_is_named_with_its_extra(
 def test_an_interruption_is_told(command: str, said: str, name: str, tmp_path: Path) -> None:
     program = f"""
 import signal, sys, edge_sdk.datasets.writer, edge_sdk.training
-signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a script's & has it ignored
+# Also where a script's & has SIGINT ignored, or nohup SIGHUP.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 def interrupted(*_, **__): signal.raise_signal(signal.{name})
 edge_sdk.datasets.writer.write_dataset = edge_sdk.training.train = interrupted
 sys.argv = ["edge-sdk", {command!r}, *sys.argv[1:]]
