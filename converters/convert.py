@@ -250,7 +250,10 @@ def _read_onnx(
     size: tuple[int, int] | None,
     dynamic_batch: bool,
 ) -> _Source:
-    model = prepare(load_model(source))
+    loaded = load_model(source)
+    if any(node.op_type == "DequantizeLinear" for node in loaded.graph.node):
+        raise EdgeError(f"{source} is quantized already: convert the float model it was made of.")
+    model = prepare(loaded)
     if head in (None, "yolo_nas"):
         graph = import_graph(model)
         if cut_head(graph):

@@ -12,12 +12,15 @@ import onnx
 import pytest
 import torch
 from safetensors.torch import save_file
+from small_graphs import layers_of, table_of
+from tiny import write_tiny_model
 from torch import nn
 
 from edge_sdk.converters import convert as module
 from edge_sdk.converters.convert import convert
 from edge_sdk.converters.export import export
 from edge_sdk.converters.heads import yolo_nas as head
+from edge_sdk.converters.lowering.tensorrt import lower
 from edge_sdk.converters.model_file import head_spec_of, load_model, metadata, save_model
 from edge_sdk.converters.models import yolo_nas
 from edge_sdk.converters.reference import run_float32
@@ -78,9 +81,9 @@ def test_the_passes_agree_with_torch(tiny, unfused: Path, tmp_path: Path) -> Non
         for tensor in load_model(tmp_path / "model.onnx").graph.initializer
     }
     state = reparameterize(tiny()).state_dict()
-    for layer in ("backbone.stem.conv", "backbone.stage2.downsample", "heads.head2.cls_pred"):
+    for block in ("backbone.stem.conv", "backbone.stage2.downsample", "heads.head2.cls_pred"):
         for part in ("weight", "bias"):
-            name = f"{layer}.{part}"
+            name = f"{block}.{part}"
             np.testing.assert_allclose(weights[name], state[name].numpy(), rtol=1e-6, atol=1e-7)
 
 
@@ -283,6 +286,15 @@ def other_model(path: Path, dtype: int = onnx.TensorProto.FLOAT, inputs: int = 1
     opset = [onnx.helper.make_opsetid("", 19)]
     onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=9), path)
     return path
+
+
+def test_a_quantized_model_is_refused(tmp_path: Path) -> None:
+    model = load_model(write_tiny_model(tmp_path / "tiny.onnx"))
+    for node in model.graph.node:
+        node.name = node.output[0]
+    save_model(lower(model, table_of(model, {}), layers_of(model)), tmp_path / "quantized.onnx")
+    with pytest.raises(EdgeError, match="is quantized already: convert the float model"):
+        convert(tmp_path / "quantized.onnx", tmp_path / "out.onnx")
 
 
 def test_bad_arguments_are_one_clear_error(unfused: Path, tmp_path: Path) -> None:
