@@ -108,9 +108,8 @@ class NetworkSource(Source):
             )  # fmt: skip
         except (self._av.FFmpegError, ValueError) as error:
             reason = self._reason(error)
-            if getattr(error, "errno", None) == errno.EIO and _is_unknown(
-                self._url
-            ):  # what FFmpeg says then
+            no_answer = getattr(error, "errno", None) == errno.EIO  # of a name, among others
+            if no_answer and _is_unknown(self._url):
                 reason = "its host cannot be found, so look at the name and at the network"
         raise EdgeError(f"{self.name} cannot be opened: {reason}.")
 
