@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 WORTHWHILE = 1.02
 """INT8 is shipped if it is at least so many times as fast as float."""
-_ON_CPU: dict[str, Any] = {"repetitions": 15}
-_ON_GPU: dict[str, Any] = {"repetitions": 100, "settle": 0.5}
 
 
 @dataclass
@@ -69,7 +67,7 @@ class EngineTrial:
         """Run the named candidates, or all, in turn for a moment."""
         import numpy as np
 
-        from edge_sdk.evaluation.timing import interleaved
+        from edge_sdk.evaluation.timing import SETTLE, interleaved
 
         opened = {name: self.open(name, spec) for name in names or self.engines}
         try:
@@ -80,8 +78,10 @@ class EngineTrial:
                 in_bytes = worker.input.dtype == np.uint8
                 worker.input[...] = image * (1.0 if in_bytes else spec.preprocessing.scale)
             clock = time.process_time if self.clock == "cpu" else time.perf_counter
-            how = _ON_CPU if self._on_cpu else _ON_GPU
-            self.times.update(interleaved(workers, clock=clock, **how))
+            repetitions, settling = (15, 0.0) if self._on_cpu else (100, SETTLE)
+            self.times.update(
+                interleaved(workers, repetitions=repetitions, settling=settling, clock=clock)
+            )
         finally:
             for engine in opened.values():
                 engine.close()

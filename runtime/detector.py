@@ -166,9 +166,7 @@ class Detector:
     @contextmanager
     def _chain(self) -> Iterator[Chain]:
         """Lend a chain that nobody uses, a new one if need be."""
-        if (
-            os.getpid() != self._process
-        ):  # no thread of an engine comes along, and it waits for them
+        if os.getpid() != self._process:  # engines wait for threads that a fork leaves behind
             raise EdgeError(
                 "This Detector was opened before its process was forked, which no engine survives: "
                 "open one in the child, or start that with multiprocessing's 'spawn'."

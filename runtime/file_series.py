@@ -20,7 +20,7 @@ from edge_sdk.runtime.log import log
 from edge_sdk.runtime.sources.uri import Options, parse_uri, positive, reads
 
 _STAMP = "%Y%m%dT%H%M%SZ"
-_ANY_STAMP = f"{'[0-9]' * 8}T{'[0-9]' * 6}Z"
+_ANY_STAMP = r"-[0-9]{8}T[0-9]{6}Z"
 
 
 class FileSeries:
@@ -67,44 +67,41 @@ class FileSeries:
         ----------
         number : 1 for the first file, or row of files; others stand in the name.
         """
-        stem = self.path.stem + (f"-{number}" if number > 1 else "")
+        row = f"-{number}" if number > 1 else ""
         if not self.divided:
-            return self.path.with_name(stem + self.path.suffix)
+            return self._named(row)
         self._begun[number] = perf_counter()
         if self._keep:
-            self._remove_oldest(stem, self._keep - 1)
+            self._remove_oldest(row, self._keep - 1)
         now = datetime.now(timezone.utc)
-        names = (self._named(stem, now + timedelta(seconds=later)) for later in count())
+        moments = (now + timedelta(seconds=later) for later in count())
+        names = (self._named(f"{row}-{moment.strftime(_STAMP)}") for moment in moments)
         return next(path for path in names if not path.exists())
 
     def replaced(self) -> Iterator[Path]:
         """Yield the files there that it may write over or remove."""
-        if self.divided and not self._keep:
-            return
-        ends = rf"-{_ANY_STAMP}" if self.divided else ""
-        name = re.compile(rf"{re.escape(self.path.stem)}(-\d+)?{ends}{re.escape(self.path.suffix)}")
-        folder = self.path.parent
-        yield from (path for path in folder.glob("*") if name.fullmatch(path.name))
+        if self._keep or not self.divided:
+            yield from self._there(r"(-\d+)?")
 
     def over(self, number: int = 1) -> bool:
         """Tell whether it is time for the next file."""
         return self._every is not None and perf_counter() - self._begun[number] >= self._every
 
-    def _named(self, stem: str, moment: datetime) -> Path:
-        return self.path.with_name(f"{stem}-{moment.strftime(_STAMP)}{self.path.suffix}")
+    def _named(self, end: str) -> Path:
+        return self.path.with_name(self.path.stem + end + self.path.suffix)
 
-    def _remove_oldest(self, stem: str, left: int) -> None:
-        for path in sorted(self._written(stem))[: -left or None]:
+    def _remove_oldest(self, row: str, left: int) -> None:
+        for path in sorted(self._there(row))[: -left or None]:
             try:
                 path.unlink(missing_ok=True)
             except OSError as error:
                 log.warning("%s is kept, as it cannot be removed: %s", path, error.strerror)
 
-    def _written(self, stem: str) -> Iterator[Path]:
-        """Yield the files of a row, whichever run wrote them."""
-        for path in self.path.parent.glob(f"*-{_ANY_STAMP}{self.path.suffix}"):
-            if path.name[: -len(self.path.suffix)].rpartition("-")[0] == stem:
-                yield path
+    def _there(self, row: str) -> Iterator[Path]:
+        """Yield the files of rows, a pattern, whichever run wrote them."""
+        stem, suffix = map(re.escape, (self.path.stem, self.path.suffix))
+        name = re.compile(f"{stem}{row}{_ANY_STAMP if self.divided else ''}{suffix}")
+        yield from (path for path in self.path.parent.glob("*") if name.fullmatch(path.name))
 
 
 @reads("seconds, 1 or more")

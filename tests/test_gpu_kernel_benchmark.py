@@ -63,8 +63,8 @@ def test_the_measurement_runs_through(
         module = functools.partial(emulated_cuda.EmulatedModule, folder=tmp_path)
         monkeypatch.setattr(place, "Module", module)
     for name, value in {
-        "INPUT": (64, 64), "BATCH": 2, "MEMORY": 1, "LAUNCHES": 1, "ROUNDS": 1, "SETTLE": 0,
-        "COPIED": 1 << 10,
+        "INPUT": (64, 64), "BATCH": 2, "MEMORY": 1, "LAUNCHES": 1, "ROUNDS": 1, "COPIED": 1 << 10,
+        "settle": lambda work: work(),
         "CASES": [("bgr", (80, 96), "uint8"), ("nv12", (40, 64), "float16")],
     }.items():  # fmt: skip
         monkeypatch.setattr(speed, name, value)

@@ -14,11 +14,11 @@ which clocks rise, and the bandwidth is measured again at the end.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 
+from edge_sdk.evaluation.timing import settle
 from edge_sdk.head_spec import HeadSpec, Preprocessing
 from edge_sdk.runtime.cuda.context import Context
 from edge_sdk.runtime.cuda.driver import call
@@ -43,7 +43,7 @@ SECTOR = 32
 MEMORY = 400 << 20
 """Bytes that the batches take together: several times the cache of any GPU."""
 COPIED = 1 << 29
-LAUNCHES, ROUNDS, SETTLE = 24, 30, 0.5
+LAUNCHES, ROUNDS = 24, 30
 
 
 def run() -> dict[str, Any]:
@@ -173,10 +173,12 @@ class _Bench:
         everything()
         self._stream.synchronize()
         graph = Graph.capture(self._stream, everything)
-        settled = perf_counter() + SETTLE
-        while perf_counter() < settled:
+
+        def launch() -> None:
             graph.launch(self._stream)
             self._stream.synchronize()
+
+        settle(launch)
         times = []
         for _ in range(ROUNDS):
             self._start.record(self._stream)

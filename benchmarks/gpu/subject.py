@@ -12,6 +12,7 @@ from pathlib import Path
 
 from parts import read_result
 
+from edge_sdk.deployment import deploy, work_folder
 from edge_sdk.errors import EdgeError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,7 +20,6 @@ MODEL = ROOT / "weights" / "n_street.onnx"
 WORK = ROOT / "build" / "gpu"
 CAMERA = "test://street?split=calibration"
 IMAGES = 64
-REMOTE = "tensorrt:remote"
 
 
 def target() -> str:
@@ -38,7 +38,7 @@ def target() -> str:
 
 def float_model() -> Path:
     """Return where the network lies as it is calibrated: one convolution a block."""
-    return WORK / "model.onnx"
+    return work_folder(bundle()) / "model.onnx"
 
 
 def bundle() -> Path:
@@ -50,16 +50,8 @@ def prepare() -> None:
     """Make the bundle, with the graph for TensorRT in it, unless it is there."""
     if bundle().is_dir():
         return
-    from edge_sdk.calibration import calibrate
-    from edge_sdk.converters.convert import convert
-    from edge_sdk.deployment import build, plan
-
     WORK.mkdir(parents=True, exist_ok=True)
-    calibration = WORK / "model.calib"
-    convert(MODEL, float_model())
-    calibrate(float_model(), CAMERA, calibration, limit=IMAGES)
-    plan(float_model(), calibration, REMOTE, WORK / "plan.yaml")
-    build(float_model(), calibration, WORK / "plan.yaml", REMOTE, bundle())
+    deploy(MODEL, CAMERA, "tensorrt:remote", bundle(), limit=IMAGES)
 
 
 if __name__ == "__main__":

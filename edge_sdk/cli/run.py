@@ -132,7 +132,7 @@ def _show_log() -> None:
     from edge_sdk.runtime.log import log
 
     handler = logging.Handler()
-    handler.emit = lambda record: console.print(record.getMessage(), markup=False)  # type: ignore[method-assign]
+    handler.emit = lambda record: console.print(record.getMessage())  # type: ignore[method-assign]
     log.addHandler(handler)
     log.setLevel(logging.INFO)
 
@@ -176,8 +176,8 @@ def _show(summary: Summary, how: str) -> None:
     results.print(table(rows))
     results.print(table(stages, title="milliseconds"))
     for failure in summary.failures:
-        console.print(f"Failed: {failure}.", markup=False)
+        console.print(f"Failed: {failure}.")
     for remark in summary.remarks:
-        console.print(f"Note: {remark}.", markup=False)
+        console.print(f"Note: {remark}.")
     rate = f"{summary.delivered} results in {summary.seconds:.1f} s: {summary.fps:.1f} a second"
-    results.print(f"{rate} ({how}).", markup=False)
+    results.print(f"{rate} ({how}).")

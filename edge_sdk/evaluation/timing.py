@@ -18,12 +18,24 @@ class Timing(NamedTuple):
     n: int
 
 
+SETTLE = 0.5
+"""Seconds after which a GPU that was idle has raised its clocks."""
+
+
+def settle(work: Callable[[], Any], seconds: float = SETTLE) -> None:
+    """Do work, once at least, for so long that what is timed next runs at full clocks."""
+    until = time.monotonic() + seconds
+    work()
+    while time.monotonic() < until:
+        work()
+
+
 def interleaved(
     work: Mapping[str, Callable[[], Any]],
     *,
     repetitions: int = 20,
     warmup: int = 3,
-    settle: float = 0.0,
+    settling: float = 0.0,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, Timing]:
     """Run the callables in turn, round after round, and time each call.
@@ -33,8 +45,7 @@ def interleaved(
     work : name -> callable without arguments.
     repetitions : timed rounds.
     warmup : rounds before them that are not timed.
-    settle : seconds that those last at least: a GPU that was idle takes a while to raise its
-        clocks.
+    settling : seconds of further such rounds (see `settle`); 0 for none.
     clock : returns seconds.
 
     Returns
@@ -43,11 +54,15 @@ def interleaved(
         Name -> `Timing`, in the order of `work`.
     """
     samples: dict[str, list[float]] = {name: [] for name in work}
-    rounds, until = 0, time.monotonic() + settle
-    while rounds < warmup or time.monotonic() < until:
+
+    def once() -> None:
         for call in work.values():
             call()
-        rounds += 1
+
+    for _ in range(warmup):
+        once()
+    if settling:
+        settle(once, settling)
     for _ in range(repetitions):
         for name, call in work.items():
             start = clock()

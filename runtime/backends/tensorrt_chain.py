@@ -62,6 +62,7 @@ class TensorrtChain:
         self._settings = settings
         self._letterbox = letterbox
         self._most = int(settings["max_detections"])
+        self._chosen = set(plan.outputs) == set(CANDIDATE_OUTPUTS)  # candidates, by the engine
         self._resources = Resources(plan.context)
         weakref.finalize(self, self._resources.close)
         self._on_gpu: CudaLetterbox | None = None
@@ -108,15 +109,10 @@ class TensorrtChain:
             )
         return self._on_gpu([frame], self._input.address, self._stream.handle)[0]
 
-    @property
-    def _chosen(self) -> bool:
-        """Whether the engine chooses candidates itself."""
-        return set(self._plan.outputs) == set(CANDIDATE_OUTPUTS)
-
     def _thresholds(self, score: float) -> tuple[float, float]:
         """Return what raw scores must reach, and then what candidates must."""
-        least = raw_threshold(self._spec, score)
-        return (least, score) if self._chosen else (least, 0.0)  # below 0: without a candidate
+        least = score if self._chosen else 0.0  # below 0 are places without a candidate
+        return raw_threshold(self._spec, score), least
 
     def _work(self) -> Callable[[], None]:
         """Return the work from the network's input to the result."""

@@ -18,7 +18,7 @@ def test_callables_take_turns_and_warm_up():
 
 def test_a_gpu_has_time_to_raise_its_clocks():
     begins = []
-    interleaved({"a": lambda: begins.append(time.perf_counter())}, repetitions=1, settle=0.05)
+    interleaved({"a": lambda: begins.append(time.perf_counter())}, repetitions=1, settling=0.05)
     assert begins[-1] - begins[0] >= 0.045
     assert len(begins) > 4
 

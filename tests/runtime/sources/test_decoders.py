@@ -33,18 +33,22 @@ def fresh() -> Iterator[None]:
     decoders.trouble.cache_clear()
 
 
-@pytest.fixture
-def clip(tmp_path: Path) -> Path:
-    """Twelve pictures, as H.264."""
-    path = tmp_path / "clip.mp4"
+def written(path: Path, codec: str, height: int = 48) -> Path:
+    """Twelve pictures, each brighter than the last."""
     with av.open(str(path), "w") as file:
-        stream = file.add_stream("libx264", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream = file.add_stream(codec, rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, height, "yuv420p"
         for level in range(12):
-            picture = np.full((48, 64, 3), 20 * level, np.uint8)
+            picture = np.full((height, 64, 3), 20 * level, np.uint8)
             file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
         file.mux(stream.encode())
     return path
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """Twelve pictures, as H.264."""
+    return written(tmp_path / "clip.mp4", "libx264")
 
 
 def levels(source: object) -> list[int]:
@@ -103,14 +107,7 @@ def test_pictures_are_turned_as_the_file_says(clip: Path) -> None:
 def test_what_opencv_cannot_decode_pyav_does(tmp_path: Path) -> None:
     if "libsvtav1" not in av.codecs_available:
         pytest.skip("this PyAV writes no AV1")
-    path = tmp_path / "clip.mkv"
-    with av.open(str(path), "w") as file:
-        stream = file.add_stream("libsvtav1", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
-        for level in range(12):
-            picture = np.full((64, 64, 3), 20 * level, np.uint8)
-            file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
-        file.mux(stream.encode())
+    path = written(tmp_path / "clip.mkv", "libsvtav1", height=64)  # the least that it takes
     with open_source(f"{path}?loop=2") as source:
         assert levels(source) == 2 * [20 * level for level in range(12)]
 
