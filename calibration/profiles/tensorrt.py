@@ -15,6 +15,7 @@ import re
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from time import perf_counter
 from types import ModuleType
 from typing import Any
 
@@ -23,7 +24,6 @@ import numpy as np
 from edge_sdk.calibration.profiles import Kernel
 from edge_sdk.converters.engine_linter import nodes_of
 from edge_sdk.errors import EdgeError
-from edge_sdk.evaluation.timing import settle
 from edge_sdk.head_spec import HeadSpec
 from edge_sdk.runtime.backends.tensorrt_execution import Execution
 from edge_sdk.runtime.backends.tensorrt_plan import Plan
@@ -32,6 +32,8 @@ from edge_sdk.runtime.cuda.memory import PairedBuffer
 from edge_sdk.runtime.cuda.resources import Resources
 from edge_sdk.runtime.cuda.stream import Stream
 
+_SETTLE = 0.5
+"""Seconds of runs that are not counted: a GPU that was idle raises its clocks."""
 _REFORMAT = re.compile(r"^Reformatting CopyNode for (Input|Output) Tensor \d+ (to|of) ")
 _WORD = re.compile(r"[\w./:-]+")
 
@@ -102,7 +104,10 @@ def _times(plan: Plan, spec: HeadSpec, repetitions: int) -> dict[str, list[float
             execution.enqueue(stream)
             stream.synchronize()
 
-        settle(run)
+        settled = perf_counter() + _SETTLE
+        run()
+        while perf_counter() < settled:
+            run()
         recorder.times.clear()
         for _ in range(repetitions):
             run()

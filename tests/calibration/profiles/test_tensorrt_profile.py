@@ -6,7 +6,6 @@ No engine was profiled here: the names are TensorRT's, the times are made up.
 from __future__ import annotations
 
 import json
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,6 @@ from edge_sdk.converters.layer_groups import layer_groups
 from edge_sdk.converters.lowering.tensorrt import lower
 from edge_sdk.converters.model_file import load_model
 from edge_sdk.errors import EdgeError
-from edge_sdk.evaluation.timing import settle
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +95,7 @@ def test_medians_of_a_profiled_run(
     fake_trt: FakeTensorrt, cuda: FakeDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Over a fake TensorRT: that the profiler is asked and everything given back."""
-    short = partial(settle, seconds=0.05)
-    monkeypatch.setattr("edge_sdk.calibration.profiles.tensorrt.settle", short)
+    monkeypatch.setattr("edge_sdk.calibration.profiles.tensorrt._SETTLE", 0.05)
     fake_trt.profile_layers = [("conv + act", 0.5), ("tail", 0.1)]
     layers = [{"Name": "tail", "Metadata": "[ONNX Layer: candidates.TopK1]"}]
     path = tmp_path / "a.engine"
